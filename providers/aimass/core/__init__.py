@@ -1,0 +1,1 @@
+"""The engine: stages and their backends in pure Python, without Airflow."""

@@ -1,0 +1,37 @@
+"""Run a stage in this very process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from aimass.core import settings
+from aimass.core.deps import Deps, Runtime
+from aimass.core.failpoints import Failpoints
+from aimass.core.progress import Progress
+from aimass.core.stages import STAGES
+
+
+class LocalSettings(settings.Settings):
+    """The local compute has nothing to set."""
+
+
+class LocalCompute:
+    """The stage runs in the process that asks for it, and ends with it."""
+
+    Settings: ClassVar[type[settings.Settings]] = LocalSettings
+
+    def __init__(self, settings: LocalSettings) -> None:
+        self.settings = settings
+
+    def run(
+        self, stage: str, config: Mapping[str, Any], runtime: Runtime, *, progress: Progress, failpoints: Failpoints
+    ) -> dict[str, Any]:
+        """Run `stage` here and return its result."""
+        verb = STAGES.load(stage)
+        deps = Deps.from_runtime(runtime, progress=progress, failpoints=failpoints)
+        result: dict[str, Any] = verb.run(verb.parse(config), deps).model_dump(mode="json")
+        return result
+
+    def cancel(self) -> None:
+        """Do nothing: the process that runs the stage is the one that is stopped."""

@@ -1,0 +1,374 @@
+"""THE one way to read and write rows: Parquet parts under a manifest, read through the access seam."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, cast
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
+
+from aimass.core.errors import CorruptDataError, SchemaMismatchError, from_os_error, missing_column
+from aimass.core.failpoints import Failpoints, NoFailpoints
+from aimass.core.manifest import Column, Manifest, Part, Split, load_manifest
+from aimass.core.storage import Store, file_digest
+
+if TYPE_CHECKING:
+    from aimass.core.deps import Deps
+
+ROWS_PER_PART = 1_000_000
+BYTES_PER_PART = 256 << 20
+ROWS_PER_GROUP = 65_536
+CELLS_PER_GROUP = 4 << 20
+BYTES_PER_GROUP = 64 << 20
+ALIGNMENT_ROWS = 4_096
+CHECKPOINT_SUFFIX = ".checkpoint.json"
+
+
+class Dataset:
+    """A published dataset, open for reading.
+
+    Parameters
+    ----------
+    uri : str
+        Folder of the dataset.
+    manifest : Manifest
+        Its manifest.
+    deps : Deps
+        Whose store reads it and whose access policy is asked before each read.
+    """
+
+    def __init__(self, uri: str, manifest: Manifest, deps: Deps) -> None:
+        self.uri = uri
+        self.manifest = manifest
+        self._deps = deps
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in order."""
+        return [column.name for column in self.manifest.columns]
+
+    def rows(self, *splits: Split) -> int:
+        """Return the number of rows, of all parts or of the named shares of the split."""
+        return sum(part.rows for part in self._parts(splits))
+
+    def require(self, *columns: str) -> None:
+        """Raise SchemaMismatchError unless every one of `columns` exists."""
+        for column in columns:
+            if column not in self.columns:
+                raise missing_column(column, self.columns, where=f"the dataset {self.uri}")
+
+    def scan(self, *splits: Split, columns: Sequence[str] | None = None) -> pl.LazyFrame:
+        """Return the rows lazily, in the order in which they were written.
+
+        Parameters
+        ----------
+        *splits : {"train", "validation", "test"}
+            Only these shares of the split; all rows when none is named.
+        columns : sequence of str, optional
+            Only these columns, in this order.
+
+        Raises
+        ------
+        NotAllowedError
+            The access policy refuses.
+        CorruptDataError
+            A part is missing or has another size than the manifest says.
+        """
+        if columns is not None:
+            self.require(*columns)
+        self._deps.check_read(self.uri, columns)
+        paths = [self._local_part(part) for part in self._parts(splits)]
+        frame = pl.scan_parquet(paths) if paths else self._empty().lazy()
+        return frame.select(columns) if columns is not None else frame
+
+    def read(self, *splits: Split, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """Return the rows as one frame; for what is known to fit in memory."""
+        return collect(self.scan(*splits, columns=columns))
+
+    def _parts(self, splits: Sequence[Split]) -> list[Part]:
+        return [part for part in self.manifest.parts if not splits or part.split in splits]
+
+    def _local_part(self, part: Part) -> str:
+        path = self._deps.store.localize(f"{self.uri}/{part.name}", sha256=part.sha256)
+        size = path.stat().st_size
+        if size != part.bytes:
+            raise CorruptDataError(
+                f"{self.uri}/{part.name} has {size:,} bytes",
+                expected=f"{part.bytes:,} bytes, as the manifest says",
+                hint="Delete this dataset's folder and run the pipeline again",
+                uri=self.uri,
+            )
+        return str(path)
+
+    def _empty(self) -> pl.DataFrame:
+        if not self.manifest.parts:
+            return pl.DataFrame(schema={name: pl.String for name in self.columns})
+        return pl.scan_parquet(self._local_part(self.manifest.parts[0])).head(0).collect()
+
+
+def open_dataset(uri: str, deps: Deps) -> Dataset:
+    """Open the dataset published at `uri`; its rows are read by `Dataset.scan`, which asks the access policy."""
+    uri = uri.rstrip("/")
+    manifest = load_manifest(deps.store, uri)
+    if manifest.kind != "dataset":
+        raise SchemaMismatchError(f"{uri} holds an artifact of stage {manifest.stage!r}", expected="a dataset", uri=uri)
+    return Dataset(uri, manifest, deps)
+
+
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """Collect with the streaming engine; unreadable Parquet becomes CorruptDataError."""
+    with polars_errors():
+        return frame.collect(engine="streaming")
+
+
+def batches(frame: pl.LazyFrame, *, rows: int = ROWS_PER_GROUP) -> Iterator[pl.DataFrame]:
+    """Yield the rows of `frame` in order, `rows` at a time, without ever holding them all."""
+    with polars_errors():
+        for batch in frame.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming"):
+            if batch.height:
+                yield batch
+
+
+@contextlib.contextmanager
+def polars_errors() -> Iterator[None]:
+    """Translate polars' own exceptions met while rows are computed into the engine's."""
+    try:
+        yield
+    except pl.exceptions.ColumnNotFoundError as error:
+        raise SchemaMismatchError(f"A column is not there: {str(error).splitlines()[0]}") from error
+    except (pl.exceptions.SchemaError, pl.exceptions.InvalidOperationError) as error:
+        raise SchemaMismatchError(f"An expression does not fit the columns' types: {str(error).splitlines()[0]}") from error
+    except pl.exceptions.ComputeError as error:
+        raise CorruptDataError(f"The rows cannot be read: {str(error).splitlines()[0]}") from error
+    except OSError as error:
+        raise from_os_error(error, doing="reading rows") from error
+
+
+class _Checkpoint(BaseModel):
+    """A finished part and how far the source had been read with it; lives until the manifest is published."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    part: Part = Field(description="The finished part.")
+    position: object = Field(description="The source's position after its last row.")
+
+
+class DatasetWriter:
+    """Write rows as Parquet parts; nothing is visible until the stage publishes the manifest.
+
+    The same rows in the same order give the same bytes, however they are cut into batches.
+
+    Parameters
+    ----------
+    store : Store
+        Where to write.
+    folder : str
+        The output's folder.
+    failpoints : Failpoints, optional
+        Told "part_staged" and "part_done" as they pass.
+    tags : dict, optional
+        ``{column: {tag: value}}`` for the manifest.
+
+    Notes
+    -----
+    Memory is bounded by one row group per share of the split: at most 64 MiB or 65,536 rows.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        folder: str,
+        *,
+        failpoints: Failpoints | None = None,
+        tags: dict[str, dict[str, str]] | None = None,
+    ) -> None:
+        self.parts: list[Part] = []
+        self._store = store
+        self._folder = folder
+        self._failpoints = failpoints or NoFailpoints()
+        self._tags = tags or {}
+        self._schema: pa.Schema | None = None
+        self._shares: dict[Split | None, _Share] = {}
+
+    def resume(self) -> object:
+        """Take over the parts that an interrupted attempt finished; return the position after the last, or None."""
+        position: object = None
+        for name in self._store.list(self._folder):
+            if name.endswith(CHECKPOINT_SUFFIX):
+                done = _Checkpoint.model_validate(self._store.read_json(f"{self._folder}/{name}"))
+                self.parts.append(done.part)
+                position = done.position
+        if self.parts:
+            first = self._store.localize(f"{self._folder}/{self.parts[0].name}", sha256=self.parts[0].sha256)
+            self._schema = pq.read_schema(first)
+        return position
+
+    def write(self, rows: pa.Table | pl.DataFrame, *, split: Split | None = None) -> None:
+        """Append `rows`; the first call fixes the schema, a later one with another is a SchemaMismatchError."""
+        table = _arrow(rows)
+        if self._schema is None:
+            self._schema = table.schema
+        if table.schema != self._schema:
+            table = _conform(table, self._schema)
+        share = self._shares.setdefault(split, _Share(self._store, self._folder, self._schema, split))
+        with _parquet_errors():
+            share.append(table)
+        if share.is_full():
+            self._cut(share)
+
+    def checkpoint(self, position: object) -> None:
+        """Finish the open part if it is large enough, so that a later attempt can go on from `position`."""
+        share = self._shares.get(None)
+        if share is not None and share.rows >= ROWS_PER_PART // 4:
+            self._cut(share)
+            name = f"{self.parts[-1].name}{CHECKPOINT_SUFFIX}"
+            done = _Checkpoint(part=self.parts[-1], position=position)
+            self._store.publish(f"{self._folder}/{name}", done.model_dump_json().encode())
+            self._failpoints.hit("part_done")
+
+    def declare(self, schema: pa.Schema) -> None:
+        """Fix the schema before any row is written, so that an output without rows has columns."""
+        self._schema = self._schema or _normal_schema(schema)
+
+    def close(self) -> None:
+        """Finish every open part."""
+        for share in self._shares.values():
+            if share.rows:
+                self._cut(share)
+
+    def abandon(self) -> None:
+        """Drop what is staged; finished parts stay for the next attempt."""
+        for share in self._shares.values():
+            share.abandon()
+
+    @property
+    def columns(self) -> list[Column]:
+        """The schema, for the manifest."""
+        return [
+            Column(name=field.name, type=type_name(field.type), tags=self._tags.get(field.name, {}))
+            for field in (self._schema or [])
+        ]
+
+    def _cut(self, share: _Share) -> None:
+        with _parquet_errors():
+            self.parts.append(share.finish(len(self.parts), self._failpoints))
+
+
+class _Share:
+    """The open part of one share of the split."""
+
+    def __init__(self, store: Store, folder: str, schema: pa.Schema, split: Split | None) -> None:
+        self.rows = 0
+        self._store = store
+        self._folder = folder
+        self._schema = schema
+        self._split = split
+        self._pending: list[pa.Table] = []
+        self._pending_rows = 0
+        self._pending_bytes = 0
+        self._group_rows = max(ALIGNMENT_ROWS, min(ROWS_PER_GROUP, CELLS_PER_GROUP // max(1, len(schema))))
+        self._writer: pq.ParquetWriter | None = None
+
+    def append(self, table: pa.Table) -> None:
+        """Buffer `table` in slices whose ends do not depend on how the rows arrived."""
+        start = 0
+        while start < table.num_rows:
+            room = ALIGNMENT_ROWS - self._pending_rows % ALIGNMENT_ROWS
+            piece = table.slice(start, room)
+            self._pending.append(piece)
+            self._pending_rows += piece.num_rows
+            self._pending_bytes += piece.nbytes
+            start += piece.num_rows
+            is_aligned = self._pending_rows % ALIGNMENT_ROWS == 0
+            if is_aligned and (self._pending_rows >= self._group_rows or self._pending_bytes >= BYTES_PER_GROUP):
+                self._flush()
+        self.rows += table.num_rows
+
+    def is_full(self) -> bool:
+        """Return whether the part has reached its size, at a group's end so that batches do not shift it."""
+        return self.rows >= ROWS_PER_PART and self._pending_rows == 0
+
+    def finish(self, index: int, failpoints: Failpoints) -> Part:
+        """Close the file, move it to its final, content-addressed name and describe it."""
+        self._flush()
+        assert self._writer is not None
+        self._writer.close()
+        with self._path.open("rb") as done:
+            os.fsync(done.fileno())
+        digest = file_digest(self._path)
+        name = f"{self._split or 'part'}-{index:05d}-{digest[:12]}.parquet"
+        part = Part(name=name, rows=self.rows, bytes=self._path.stat().st_size, sha256=digest, split=self._split)
+        failpoints.hit("part_staged")
+        self._store.upload(self._path, f"{self._folder}/{name}")
+        self._writer, self.rows = None, 0
+        return part
+
+    def abandon(self) -> None:
+        """Remove the staged file, if any."""
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                self._writer.close()
+            self._path.unlink(missing_ok=True)
+            self._writer = None
+
+    def _flush(self) -> None:
+        if self._writer is None:
+            self._path = self._store.staging_file(f"{self._folder}/part", ".parquet")
+            self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
+        if self._pending_rows:
+            group = pa.concat_tables(self._pending)
+            self._writer.write_table(group, row_group_size=self._pending_rows)
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+
+def type_name(arrow_type: pa.DataType) -> str:
+    """Return how manifests spell an Arrow type: Arrow's own name without the ``large_`` of offsets."""
+    return str(arrow_type).replace("large_", "")
+
+
+def _arrow(rows: pa.Table | pl.DataFrame) -> pa.Table:
+    table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(rows, pl.DataFrame) else rows
+    schema = _normal_schema(table.schema)
+    return table if table.schema == schema else table.cast(schema)
+
+
+def _normal_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([pa.field(field.name, _normal_type(field.type)) for field in schema])
+
+
+def _normal_type(arrow_type: pa.DataType) -> pa.DataType:
+    if pa.types.is_dictionary(arrow_type):
+        return _normal_type(arrow_type.value_type)
+    if pa.types.is_string(arrow_type) or pa.types.is_string_view(arrow_type):
+        return pa.large_string()
+    if pa.types.is_binary(arrow_type) or pa.types.is_binary_view(arrow_type):
+        return pa.large_binary()
+    return cast("pa.DataType", arrow_type)
+
+
+def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    if table.schema.names != schema.names:
+        missing = [name for name in schema.names if name not in table.schema.names]
+        raise SchemaMismatchError(
+            f"A batch has the columns {', '.join(table.schema.names)}",
+            expected=f"the columns of the first batch: {', '.join(schema.names)}",
+            column=missing[0] if missing else None,
+        )
+    try:
+        return table.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise SchemaMismatchError(f"A batch has other types than the first one: {error}") from error
+
+
+@contextlib.contextmanager
+def _parquet_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise from_os_error(error, doing="writing rows") from error
+

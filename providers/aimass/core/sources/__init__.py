@@ -1,0 +1,8 @@
+"""Where rows come from: one file per kind of source."""
+
+from __future__ import annotations
+
+from aimass.core.registry import Registry
+from aimass.core.sources.base import Source
+
+SOURCES: Registry[type[Source]] = Registry("source", {"files": "aimass.core.sources.files:FilesSource"})

@@ -1,0 +1,231 @@
+"""What a stage is: a frozen configuration, a function, and a key under which its output is published once."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aimass.core.datasets import DatasetWriter
+from aimass.core.deps import Deps
+from aimass.core.errors import AimassError, from_os_error
+from aimass.core.manifest import Column, File, InputRef, Manifest, Part, find_manifest, load_manifest, publish_manifest
+from aimass.core.settings import InputMarker, OutsideKeyMarker, Settings, has_marker, parse_settings
+from aimass.core.storage import file_digest, text_digest
+
+KEY_DIGITS = 16
+
+
+class StageConfig(Settings):
+    """Base of the stages' configurations."""
+
+    def inputs(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(field, uri)`` for every published output that this configuration names."""
+        for name, info in type(self).model_fields.items():
+            if has_marker(info, InputMarker):
+                value = getattr(self, name)
+                for uri in [value] if isinstance(value, str) else (value or {}).values():
+                    yield name, uri
+
+    def key_document(self) -> dict[str, Any]:
+        """Return the fields that the key depends on, without the inputs' addresses."""
+        fields = type(self).model_fields.items()
+        left_out = {name for name, info in fields if has_marker(info, InputMarker) or has_marker(info, OutsideKeyMarker)}
+        return self.model_dump(mode="json", exclude=left_out)
+
+
+class StageResult(BaseModel):
+    """Base of the stages' results: small and JSON-able, never rows or weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    uri: str = Field(default="", description="Folder of the published output.")
+    digest: str = Field(default="", description="Digest of the output's content.")
+    reused: bool = Field(default=False, description="Whether an earlier run had published the same output.")
+
+
+C = TypeVar("C", bound=StageConfig)
+R = TypeVar("R", bound=StageResult)
+
+
+class Output:
+    """The folder that a stage fills; invisible until the stage ends and the manifest is published."""
+
+    def __init__(self, deps: Deps, uri: str, key: str) -> None:
+        self.uri = uri
+        self.key = key
+        self.position: Any = None
+        self.parts: list[Part] = []
+        self.columns: list[Column] = []
+        self._deps = deps
+        self._files: dict[str, File] = {}
+        self._writers: list[DatasetWriter] = []
+
+    def dataset(self, *, tags: dict[str, dict[str, str]] | None = None) -> DatasetWriter:
+        """Return the writer of this output's rows; the stage closes it by returning."""
+        writer = DatasetWriter(self._deps.store, self.uri, failpoints=self._deps.failpoints, tags=tags)
+        self._writers.append(writer)
+        return writer
+
+    def write_file(self, name: str, data: bytes | str) -> str:
+        """Write a small file of the artifact; return its URI."""
+        path = self._deps.store.staging_file(f"{self.uri}/{name}")
+        try:
+            path.write_bytes(data if isinstance(data, bytes) else data.encode())
+            return self.put_file(name, path)
+        except OSError as error:
+            raise from_os_error(error, doing=f"writing {name}") from error
+        finally:
+            path.unlink(missing_ok=True)
+
+    def put_file(self, name: str, path: Path) -> str:
+        """Move the local file at `path` into the artifact; return its URI."""
+        self._files[name] = File(name=name, bytes=path.stat().st_size, sha256=file_digest(path))
+        uri = f"{self.uri}/{name}"
+        self._deps.store.upload(path, uri)
+        return uri
+
+    def finish(self) -> None:
+        """Close the writers and collect what they wrote."""
+        for writer in self._writers:
+            writer.close()
+            self.parts.extend(writer.parts)
+            self.columns = writer.columns
+        self._writers.clear()
+
+    def abandon(self) -> None:
+        """Drop staged bytes after a failure."""
+        for writer in self._writers:
+            writer.abandon()
+
+    @property
+    def files(self) -> list[File]:
+        """The files written so far, by name."""
+        return [self._files[name] for name in sorted(self._files)]
+
+
+@dataclass(frozen=True)
+class Stage(Generic[C, R]):
+    """A verb of the pipeline.
+
+    Parameters
+    ----------
+    name : str
+        The verb.
+    config, result : type
+        Its configuration and its result.
+    code_version : int
+        Raised whenever the same configuration and inputs would give another output.
+    body : callable
+        ``body(config, deps, output) -> result``: fills `output`; publishing is not its business.
+    position : callable, optional
+        ``position(config, deps)``: where a source stands now; JSON-able, part of the key, pinned per run.
+    verify : callable, optional
+        ``verify(result, deps) -> bool``: whether a reused result still stands in the outside world.
+    modules : tuple of str
+        Heavy modules that the body needs, for callers that want to import ahead.
+    """
+
+    name: str
+    config: type[C]
+    result: type[R]
+    code_version: int
+    body: Callable[[C, Deps, Output], R]
+    position: Callable[[C, Deps], Any] | None = None
+    verify: Callable[[R, Deps], bool] | None = None
+    modules: tuple[str, ...] = ()
+
+    def run(self, config: C, deps: Deps) -> R:
+        """Return the stage's result: the published one where the same key stands already, a new one otherwise.
+
+        Raises
+        ------
+        TerminalError
+            Configuration or data must change first.
+        TransientError
+            The same call may succeed later.
+        """
+        deps = deps.with_purpose(self.name)
+        try:
+            return self._run(config, deps)
+        except AimassError:
+            raise
+        except OSError as error:
+            raise from_os_error(error, doing=f"running {self.name}") from error
+
+    def _run(self, config: C, deps: Deps) -> R:
+        inputs = [
+            InputRef(field=field, uri=uri, digest=load_manifest(deps.store, uri).digest)
+            for field, uri in config.inputs()
+        ]
+        position = self.position(config, deps) if self.position else None
+        key = self._key(config, inputs, position)
+        folder = deps.store.folder(deps.project, self.name, key[:KEY_DIGITS])
+        standing = find_manifest(deps.store, folder)
+        if standing is not None:
+            result = self._from_manifest(standing, folder, reused=True)
+            if self.verify is None or self.verify(result, deps):
+                return result
+        output = Output(deps, folder, key)
+        output.position = position
+        try:
+            result = self.body(config, deps, output)
+            output.finish()
+        except BaseException:
+            output.abandon()
+            raise
+        if standing is not None:
+            return result
+        deps.failpoints.hit("before_manifest")
+        manifest = publish_manifest(deps.store, folder, self._manifest(config, deps, output, inputs, result))
+        deps.failpoints.hit("after_manifest")
+        return self._from_manifest(manifest, folder, reused=False)
+
+    def preload(self) -> None:
+        """Import the heavy modules that the body needs."""
+        for module in self.modules:
+            importlib.import_module(module)
+
+    def parse(self, document: Any) -> C:
+        """Build the configuration from a mapping; every mistake is named with its key and the nearest valid one."""
+        return parse_settings(self.config, document, where=f"the configuration of {self.name!r}")
+
+    def _key(self, config: C, inputs: Sequence[InputRef], position: Any) -> str:
+        return text_digest(
+            {
+                "stage": self.name,
+                "code_version": self.code_version,
+                "config": config.key_document(),
+                "inputs": [[ref.field, ref.digest] for ref in inputs],
+                "position": position,
+            }
+        )
+
+    def _manifest(
+        self, config: C, deps: Deps, output: Output, inputs: list[InputRef], result: R
+    ) -> Manifest:
+        return Manifest(
+            kind="dataset" if output.columns else "artifact",
+            project=deps.project,
+            stage=self.name,
+            key=output.key,
+            code_version=self.code_version,
+            config=config.model_dump(mode="json"),
+            inputs=inputs,
+            columns=output.columns,
+            parts=output.parts,
+            files=output.files,
+            position=output.position,
+            result=result.model_dump(mode="json", exclude={"uri", "digest", "reused"}),
+            created_at=deps.clock().isoformat(timespec="seconds"),
+        )
+
+    def _from_manifest(self, manifest: Manifest, folder: str, *, reused: bool) -> R:
+        return self.result.model_validate(
+            {**manifest.result, "uri": folder, "digest": manifest.digest, "reused": reused}
+        )
+

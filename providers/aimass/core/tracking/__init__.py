@@ -1,0 +1,1 @@
+"""Experiment tracking: parameters and metrics while a stage works."""
