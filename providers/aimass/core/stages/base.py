@@ -126,6 +126,9 @@ class Stage(Generic[C, R]):
         ``position(config, deps)``: where a source stands now; JSON-able, part of the key, pinned per run.
     verify : callable, optional
         ``verify(result, deps) -> bool``: whether a reused result still stands in the outside world.
+    refusal : callable, optional
+        ``refusal(result) -> AimassError or None``: the verdict that fails the stage although its output (the report
+        that says why) is published.
     modules : tuple of str
         Heavy modules that the body needs, for callers that want to import ahead.
     """
@@ -137,6 +140,7 @@ class Stage(Generic[C, R]):
     body: Callable[[C, Deps, Output], R]
     position: Callable[[C, Deps], Any] | None = None
     verify: Callable[[R, Deps], bool] | None = None
+    refusal: Callable[[R], AimassError | None] | None = None
     modules: tuple[str, ...] = ()
 
     def run(self, config: C, deps: Deps) -> R:
@@ -151,7 +155,11 @@ class Stage(Generic[C, R]):
         """
         deps = deps.with_purpose(self.name)
         try:
-            return self._run(config, deps)
+            result = self._run(config, deps)
+            refused = self.refusal(result) if self.refusal else None
+            if refused is not None:
+                raise refused
+            return result
         except AimassError:
             raise
         except OSError as error:
