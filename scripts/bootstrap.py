@@ -7,6 +7,7 @@ from the index that the machine's own pip or uv settings name; addresses are nev
 
 import configparser
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -142,6 +143,7 @@ def find_pip(python):
     """Return a command that runs pip, or fail saying what to install."""
     candidates = [[python, "-m", "pip"], [sys.executable, "-m", "pip"]]
     candidates += [[name] for name in ("pip3", "pip") if shutil.which(name)]
+    candidates += [[python, str(wheel / "pip")] for wheel in bundled_pips()]
     for command in candidates:
         if subprocess.call(command + ["--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
             return command
@@ -149,6 +151,14 @@ def find_pip(python):
         "neither uv nor pip is here. Install one of them and start again: `apt-get install python3-pip`, "
         "`dnf install python3-pip`, or uv (https://docs.astral.sh/uv/), which needs no root"
     )
+
+
+def bundled_pips():
+    """Return the pip wheels that came with Python but were never installed: a wheel runs from its own archive."""
+    spec = importlib.util.find_spec("ensurepip")
+    folders = [Path(spec.origin).parent / "_bundled"] if spec and spec.origin else []
+    folders.append(Path("/usr/share/python-wheels"))  # where Debian keeps them
+    return [wheel for folder in folders for wheel in sorted(folder.glob("pip-*.whl"))]
 
 
 def digest(profile):
@@ -170,8 +180,14 @@ def is_ready(profile):
 
 
 def run(command, env):
-    """Run a command whose output the user sees; stop where it fails."""
-    if subprocess.call(command, env=env, cwd=str(ROOT)):
+    """Run a command and show its phases, without a line for each of the packages; stop where it fails."""
+    process = subprocess.Popen(
+        command, env=env, cwd=str(ROOT), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
+    )
+    for line in process.stdout:
+        if not line.startswith((" + ", " - ", " ~ ")):
+            say(line.rstrip())
+    if process.wait():
         fail("this failed: {}".format(" ".join(map(str, command[:3]))))
 
 
@@ -181,7 +197,7 @@ def make_environment(profile):
     python = find_python()
     uv = find_uv(python)
     env = environment()
-    say("making .venv ({}) with {}".format(profile, python))
+    say("making .venv for {} with {}; a first time takes a minute or more".format(profile, python))
     if STAMP.exists():
         STAMP.unlink()
     target = str(VENV / "bin" / "python")
