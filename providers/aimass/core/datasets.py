@@ -106,8 +106,6 @@ class Dataset:
         return str(path)
 
     def _empty(self) -> pl.DataFrame:
-        if not self.manifest.parts:
-            return pl.DataFrame(schema={name: pl.String for name in self.columns})
         return pl.scan_parquet(self._local_part(self.manifest.parts[0])).head(0).collect()
 
 
@@ -236,9 +234,11 @@ class DatasetWriter:
         self._schema = self._schema or _normal_schema(schema)
 
     def close(self) -> None:
-        """Finish every open part."""
+        """Finish every open part; an output without any row gets one empty part, which keeps its types."""
+        if self._schema is not None and not self.parts:
+            self._shares.setdefault(None, _Share(self._store, self._folder, self._schema, None))
         for share in self._shares.values():
-            if share.rows:
+            if share.rows or not self.parts:
                 self._cut(share)
 
     def abandon(self) -> None:

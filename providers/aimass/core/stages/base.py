@@ -187,7 +187,7 @@ class Stage(Generic[C, R]):
             output.abandon()
             raise
         if standing is not None:
-            return result
+            return result.model_copy(update={"uri": folder, "digest": standing.digest})
         deps.failpoints.hit("before_manifest")
         manifest = publish_manifest(deps.store, folder, self._manifest(config, deps, output, inputs, result))
         deps.failpoints.hit("after_manifest")
