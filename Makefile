@@ -104,6 +104,10 @@ bench-long: env ## the benchmarks with more repetitions and larger inputs
 
 # --- keep --------------------------------------------------------------------------------------------------------
 
+.PHONY: docker-env
+docker-env: ## write random secrets for docker/compose.yaml to docker/.env, once
+	@$(PYTHON3) scripts/docker_env.py
+
 .PHONY: lock
 lock: ## resolve requirements/*.txt anew, with hashes
 	@scripts/lock.sh

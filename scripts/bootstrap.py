@@ -132,7 +132,7 @@ def find_uv(python):
             return candidate
     pip = find_pip(python)
     say("installing uv into {}".format(TOOLS.relative_to(ROOT)))
-    command = pip + ["install", "--quiet", "--disable-pip-version-check", "--no-input", "--upgrade", "--no-deps"]
+    command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", "--upgrade", "--no-deps"]
     command += ["--target", str(TOOLS), "--require-hashes", "-r", str(LOCKS / "uv.txt")]
     if subprocess.call(command) or not uv_version(str(own)):
         fail("pip could not install uv (its message stands above): check the network or the index that pip uses")
@@ -145,7 +145,7 @@ def find_pip(python):
     candidates += [[name] for name in ("pip3", "pip") if shutil.which(name)]
     candidates += [[python, str(wheel / "pip")] for wheel in bundled_pips()]
     for command in candidates:
-        if subprocess.call(command + ["--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+        if subprocess.call([*command, "--version"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
             return command
     return fail(
         "neither uv nor pip is here. Install one of them and start again: `apt-get install python3-pip`, "
@@ -191,6 +191,32 @@ def run(command, env):
         fail("this failed: {}".format(" ".join(map(str, command[:3]))))
 
 
+def provide_openmp(python):
+    """Give LightGBM the OpenMP library that small images lack (Debian's libgomp1), without root.
+
+    scikit-learn's wheel brings the same library under a mangled name. A copy that calls itself by the standard name
+    again, loaded when an interpreter of this environment starts, satisfies whoever asks for it later.
+    """
+    probe = [python, "-c", "import ctypes; ctypes.CDLL('libgomp.so.1')"]
+    if subprocess.call(probe, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+        return
+    purelib = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = Path(subprocess.check_output(purelib, universal_newlines=True).strip())
+    bundled = sorted(site.glob("scikit_learn.libs/libgomp-*.so*"))
+    if not bundled:
+        fail("LightGBM needs the system library libgomp.so.1: `apt-get install libgomp1` or `dnf install libgomp`")
+    name = bundled[0].name.encode()
+    library = site / "aimass-openmp" / "libgomp.so.1"
+    library.parent.mkdir(exist_ok=True)
+    library.write_bytes(bundled[0].read_bytes().replace(name + b"\0", b"libgomp.so.1".ljust(len(name) + 1, b"\0")))
+    (site / "aimass-openmp.pth").write_text(
+        "import ctypes; ctypes.CDLL({!r}, mode=ctypes.RTLD_GLOBAL)\n".format(str(library))
+    )
+    if subprocess.call([python, "-c", "import lightgbm"]):
+        fail("LightGBM does not load: `apt-get install libgomp1` or `dnf install libgomp` gives it what it needs")
+    say("no libgomp.so.1 on this machine: using the one that came with scikit-learn")
+
+
 def make_environment(profile):
     """Build `.venv` from `requirements/<profile>.txt` and put the checkout into it."""
     started = time.time()
@@ -204,9 +230,10 @@ def make_environment(profile):
     if python_version(target) not in SUPPORTED:
         run([uv, "venv", "--quiet", "--clear", "--no-project", "--python", python, str(VENV)], env)
     install = [uv, "pip", "sync", "--python", target, "--compile-bytecode", "--require-hashes"]
-    run(install + ["--build-constraints", str(LOCKS / "build.txt"), str(LOCKS / (profile + ".txt"))], env)
+    run([*install, "--build-constraints", str(LOCKS / "build.txt"), str(LOCKS / (profile + ".txt"))], env)
     editable = [uv, "pip", "install", "--quiet", "--python", target, "--no-deps", "--no-build-isolation"]
-    run(editable + ["--editable", str(ROOT)], env)
+    run([*editable, "--editable", str(ROOT)], env)
+    provide_openmp(target)
     STAMP.write_text(json.dumps({profile: digest(profile)}))
     say(".venv is ready after {:.0f} s".format(time.time() - started))
 

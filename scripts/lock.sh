@@ -21,4 +21,5 @@ bind=(--constraints requirements/constraints.in --constraints requirements/build
 compile test.txt setup.cfg --extra airflow --extra demo --extra test --extra dev "${bind[@]}"
 bind+=(--constraints requirements/test.txt)
 compile demo.txt setup.cfg --extra airflow --extra demo "${bind[@]}"
+compile docker.txt setup.cfg --extra airflow --extra demo --extra postgres "${bind[@]}"
 compile core.txt setup.cfg "${bind[@]}"

@@ -11,7 +11,7 @@ from tests.architecture.source_tree import Import, Module, modules
 # The rooms from the ground up: a module imports its own floor and the floors below. The first pattern that fits counts.
 FLOORS = [
     ("the door", 3, r"aimass\.core\.__main__"),
-    ("stages", 2, r"aimass\.core\.(stages|testing)(\..+)?"),
+    ("stages", 2, r"aimass\.core\.(stages|compute|testing)(\..+)?"),
     ("foundation", 0, r"aimass(\.core(\.[a-z_]+)?)?"),
     ("families", 1, r"aimass\.core\.[a-z_]+\..+"),
     ("hooks", 4, r"aimass\.hooks(\..+)?"),
@@ -33,7 +33,7 @@ def floor(name: str) -> tuple[int, str]:
     """Return the height and the name of the floor on which a module lives."""
     is_family = name in MODULES and MODULES[name].path.stem == "__init__" and re.fullmatch(r"aimass\.core\.\w+", name)
     # A family's package holds its registry, and that knows the family's protocol.
-    looked_up = f"{name}.base" if is_family and not name.endswith(("stages", "testing")) else name
+    looked_up = f"{name}.base" if is_family and not name.endswith(("stages", "compute", "testing")) else name
     for room, height, pattern in FLOORS:
         if re.fullmatch(pattern, looked_up):
             return height, room

@@ -1,0 +1,87 @@
+"""What the wheel holds, and that it works alone: with core's requirements only, and with the extra `airflow`."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+from tests.packaging.wheel import ROOT, Environment
+
+PACKAGE = ROOT / "providers" / "aimass"
+# Lint settings are for the checkout.
+NOT_SHIPPED = {"aimass/core/ruff.toml"}
+
+IMPORT_ALL = """
+import importlib, pkgutil, sys, warnings
+warnings.simplefilter("ignore")
+import aimass
+assert "site-packages" in aimass.__file__, aimass.__file__
+prefixes = tuple(sys.argv[1:])
+names = [m.name for m in pkgutil.walk_packages(aimass.__path__, "aimass.", onerror=lambda name: None)]
+chosen = [n for n in names if n.startswith(prefixes) and not n.endswith("__main__")]
+failed = {}
+for name in chosen:
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        failed[name] = repr(error)
+print(len(chosen), "modules imported")
+sys.exit(f"cannot be imported: {failed}" if failed else 0)
+"""
+
+
+def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
+    """`find:` forgets folders without `__init__.py`, and `package_data` forgets new file types; both silently."""
+    there = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("aimass/")}
+    here = {
+        path.relative_to(PACKAGE.parent).as_posix()
+        for path in PACKAGE.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert there == here - NOT_SHIPPED
+
+
+def test_the_wheel_ships_nothing_else(wheel: Path) -> None:
+    tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"aimass"}
+
+
+def test_core_imports_with_core_requirements_only(core_environment: Environment) -> None:
+    assert "modules imported" in core_environment.run("-c", IMPORT_ALL, "aimass.core")
+    has_airflow = "import importlib.util; print(importlib.util.find_spec('airflow'))"
+    assert core_environment.run("-c", has_airflow).strip() == "None"
+
+
+def test_the_door_opens_without_airflow(core_environment: Environment) -> None:
+    assert "ingest" in core_environment.run("-m", "aimass.core", "--help")
+
+
+def test_everything_imports_with_the_airflow_extra(airflow_environment: Environment) -> None:
+    assert "modules imported" in airflow_environment.run("-c", IMPORT_ALL, "aimass")
+
+
+def test_airflow_lists_the_provider(airflow_environment: Environment) -> None:
+    listed = json.loads(airflow_environment.run("-m", "airflow", "providers", "list", "--output", "json"))
+    assert "airflow-provider-aimass" in {provider["package_name"] for provider in listed}
+
+
+def test_requirements_agree_with_each_other(airflow_environment: Environment) -> None:
+    """The lock is complete: every requirement of every installed package is met, the wheel's own included."""
+    code = """
+import sys
+from importlib.metadata import distributions
+from packaging.requirements import Requirement
+versions = {d.metadata["Name"].lower().replace("_", "-").replace(".", "-"): d.version for d in distributions()}
+wrong = []
+for d in distributions():
+    for text in d.requires or []:
+        r = Requirement(text)
+        if r.marker and not r.marker.evaluate({"extra": ""}):
+            continue
+        seen = versions.get(r.name.lower().replace("_", "-").replace(".", "-"))
+        if seen is None or not r.specifier.contains(seen, prereleases=True):
+            wrong.append(f"{d.metadata['Name']} needs {r}, found {seen}")
+sys.exit("\\n".join(wrong))
+"""
+    airflow_environment.run("-c", code)
