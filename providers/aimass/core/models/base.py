@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from aimass.core import settings
+from aimass.core.errors import SchemaMismatchError
 
 if TYPE_CHECKING:
     import onnx
@@ -32,11 +34,31 @@ class Dimension(settings.Settings):
     choices: tuple[Any, ...] = Field(default=(), description="The values of a categorical one.")
 
 
+class ModelSettings(settings.Settings):
+    """Base of the families' settings: what all of them can do, and the refusal of what ONNX cannot say."""
+
+    unexportable: ClassVar[Mapping[str, str]] = {}
+    """Hyper-parameters of the library whose ONNX export is silently wrong, each with what was measured."""
+
+    class_weight: Literal["balanced"] | None = Field(
+        default=None, description="'balanced' gives both classes the same total weight while fitting."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unexportable(cls, document: Any) -> Any:
+        for name, reason in cls.unexportable.items():
+            if isinstance(document, dict) and name in document:
+                raise ValueError(f"{name!r} is refused, because its ONNX export is not exact: {reason}")
+        return document
+
+
 class ModelFamily(Protocol):
     """A fitted or unfitted model of one family.
 
     Constructed as ``Family(settings)``. `Settings` holds every hyper-parameter that our ONNX export reproduces and
-    refuses the others when it is parsed.
+    refuses the others when it is parsed. A backend imports its library inside its methods: settings are also parsed
+    where DAG files are read, and there only their own cost counts.
     """
 
     Settings: ClassVar[type[settings.Settings]]
@@ -50,20 +72,72 @@ class ModelFamily(Protocol):
         """Return the hyper-parameters worth searching, with sensible bounds."""
 
     def fit(self, train: Matrix, validation: Matrix | None, *, seed: int, on_step: StepCallback | None = None) -> None:
-        """Fit on `train`; `validation` serves early stopping and live metrics only. Deterministic for a seed."""
+        """Fit on `train`; `validation` serves early stopping and live metrics only. Deterministic for a seed.
+
+        Raises SchemaMismatchError where the features hold NaN and the family does not accept it.
+        """
 
     def predict_proba(self, X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Return the probability of the positive class, shape (n_rows,)."""
 
     def importance(self) -> npt.NDArray[np.float64]:
-        """Return each feature's share of importance, shape (n_features,), summing to 1."""
+        """Return each feature's share of importance, shape (n_features,), summing to 1 (all 0 for a constant model)."""
 
     def save(self, folder: Path) -> list[str]:
-        """Write the native model into `folder`; return the names of the files. Never pickle."""
+        """Write the native model into `folder`; return the names of the files. Equal models give equal bytes."""
 
     @classmethod
     def load(cls, folder: Path, settings: Any) -> ModelFamily:
-        """Read back what `save` wrote."""
+        """Read back what `save` wrote; CorruptDataError where a file holds anything else."""
 
     def to_onnx(self, n_features: int) -> onnx.ModelProto:
         """Return a graph from ``features`` float32 [N, n_features] to ``probability`` float32 [N]."""
+
+
+def thread_count(n_jobs: int | None) -> int:
+    """Return how many threads to use: `n_jobs`, or every core that this process may run on."""
+    return n_jobs or len(os.sched_getaffinity(0))
+
+
+def class_weights(y: npt.NDArray[np.int8], class_weight: str | None) -> npt.NDArray[np.float64] | None:
+    """Return one weight per row, or None where every row counts the same.
+
+    Parameters
+    ----------
+    y : array, shape (n_rows,), int8
+        Classes 0 and 1, both present.
+    class_weight : {"balanced", None}
+        "balanced" is ``n_rows / (2 * rows of the class)``, as scikit-learn has it.
+    """
+    if class_weight is None:
+        return None
+    return (len(y) / (2.0 * np.bincount(y, minlength=2)))[y]
+
+
+def floor_to_float32(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the greatest float32 values that are not above `values`, kept as float64.
+
+    For float32 features, ``x <= t`` and ``x <= floor(t)`` say the same; so a tree whose thresholds are rounded this
+    way predicts what it did before, and an export to float32 loses nothing. (Rounded to nearest, half of the
+    thresholds grow, and a row that sits exactly there takes the other branch.)
+    """
+    exact = np.asarray(values, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        nearest = exact.astype(np.float32)
+    floored = np.where(nearest > exact, np.nextafter(nearest, np.float32(-np.inf)), nearest)
+    return floored.astype(np.float64)
+
+
+def require_finite(X: npt.NDArray[np.float32], names: Sequence[str] | None = None, *, family: str) -> None:
+    """Raise SchemaMismatchError where a feature holds NaN or infinity, for the families that cannot take it."""
+    bad = np.flatnonzero(~np.isfinite(X).all(axis=0))
+    if bad.size:
+        columns = [names[index] if names else f"number {index}" for index in bad]
+        shown = ", ".join(columns[:10]) + (", …" if len(columns) > 10 else "")
+        raise SchemaMismatchError(
+            f"{len(columns)} features hold missing or infinite values, which {family} cannot take: {shown}",
+            expected="finite numbers",
+            hint="Add a `fill` feature step for these columns (with an indicator if missing means something), "
+            "or train lightgbm, which accepts missing values",
+            columns=columns,
+        )
