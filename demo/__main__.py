@@ -20,8 +20,9 @@ from demo.services import Services
 SETTINGS_FILE = REPOSITORY / "airflow_settings.yaml"
 PARSE_TIMEOUT_S = 90.0
 POLL_S = 0.3
-# The triggerer is wanted by deferrable tasks only, so nothing waits for it.
 NEEDED = ("mlflow", "api-server", "scheduler", "dag-processor")
+# Wanted by deferrable tasks only, of which our local pipelines have none: it starts when it no longer slows the rest.
+LATE = "triggerer"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,13 +51,16 @@ def run(home: Home, options: argparse.Namespace) -> None:
     order = _wait_for_dag(airflow, dag_id)
     run_id = airflow.trigger(dag_id, conf)
     _say(f"{dag_id} runs: {home.airflow_url}/dags/{dag_id}/runs/{run_id}")
-    outcome = watch(airflow, Services(home), dag_id, run_id, order)
+    services = Services(home)
+    outcome = watch(airflow, services, dag_id, run_id, order)
+    _start_late(services)
     summary.report(home, dag_id, outcome)
 
 
 def up(home: Home, options: argparse.Namespace) -> None:
     """Start what does not run and say where it is."""
     _start(home)
+    _start_late(Services(home))
     summary.print_access(home)
 
 
@@ -104,13 +108,17 @@ def _start(home: Home) -> None:
 def _start_services(services: Services) -> None:
     by_name = {service.name: service for service in services.known()}
     _say(f"starting MLflow at {services.home.mlflow_url} and Airflow at {services.home.airflow_url}")
-    services.start(by_name.pop("mlflow"))
+    services.start(by_name[NEEDED[0]])
     services.migrate()
-    for service in by_name.values():
-        services.start(service)
-    if SETTINGS_FILE.exists():
-        services.airflow("aimass", "settings", "apply", str(SETTINGS_FILE), log="settings.log")
+    for name in NEEDED[1:]:
+        services.start(by_name[name])
+    services.apply_settings(SETTINGS_FILE)
     services.wait_until_ready(set(NEEDED))
+
+
+def _start_late(services: Services) -> None:
+    if LATE not in services.running():
+        services.start(next(service for service in services.known() if service.name == LATE))
 
 
 def _wait_for_dag(airflow: Airflow, dag_id: str) -> list[str]:

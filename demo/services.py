@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from demo.home import HOST, Home
 from demo.processes import Identity
 
 START_TIMEOUT_S = 180.0
-TERM_GRACE_S = 8.0
+TERM_GRACE_S = 5.0
 POLL_S = 0.2
 TAIL_LINES = 15
 
@@ -53,6 +54,7 @@ class Services:
     def __init__(self, home: Home) -> None:
         self.home = home
         self._log_starts: dict[str, int] = {}
+        self._children: list[subprocess.Popen[bytes]] = []
 
     def known(self) -> list[Service]:
         """Return the services in the order in which they are started."""
@@ -85,6 +87,7 @@ class Services:
                 service.command, cwd=self.home.airflow, env=self.home.environment(),
                 stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
+        self._children.append(process)
         identity = processes.identify(process.pid)
         if identity is None:
             raise self._died(service.name)
@@ -99,6 +102,18 @@ class Services:
             return
         self.airflow("db", "migrate", log="database.log")
         stamp.write_text(version)
+
+    def apply_settings(self, path: Path) -> None:
+        """Give Airflow the connections, pools and variables of a settings file, unless it had the same file before.
+
+        So what somebody changed in Airflow's pages since then stays as it is.
+        """
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        stamp = self.home.airflow / "settings-digest"
+        if stamp.exists() and stamp.read_text() == digest:
+            return
+        self.airflow("aimass", "settings", "apply", str(path), log="settings.log")
+        stamp.write_text(digest)
 
     def airflow(self, *arguments: str, log: str) -> None:
         """Run an Airflow command to its end; raise DemoError with the last lines of its output where it fails."""
@@ -131,6 +146,7 @@ class Services:
 
     def check_alive(self, names: set[str]) -> None:
         """Raise DemoError with the end of the log of the first named service that has died."""
+        self._reap()
         recorded = self._recorded()
         for name in sorted(names):
             if name in recorded and not recorded[name].is_alive:
@@ -149,9 +165,14 @@ class Services:
         survivors = self._all()
         while survivors and (left := processes.stop(survivors, signal_number=signal.SIGKILL, grace_s=TERM_GRACE_S)):
             raise DemoError(f"These processes could not be stopped: {', '.join(str(each.pid) for each in left)}")
+        self._reap()
         for path in [*self.home.run.glob("*.pid"), self.home.run / "ports.json"]:
             path.unlink(missing_ok=True)
         return names
+
+    def _reap(self) -> None:
+        for child in self._children:
+            child.poll()
 
     def _all(self) -> list[Identity]:
         return list({*processes.of_sessions(self._recorded().values()), *processes.marked(self.home.folder)})
