@@ -7,8 +7,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,7 +28,8 @@ BYTES_PER_PART = 256 << 20
 ROWS_PER_GROUP = 65_536
 CELLS_PER_GROUP = 4 << 20
 BYTES_PER_GROUP = 64 << 20
-ALIGNMENT_ROWS = 4_096
+ROWS_PER_CHECKPOINT = 250_000
+BYTES_PER_CHECKPOINT = 64 << 20
 CHECKPOINT_SUFFIX = ".checkpoint.json"
 
 
@@ -140,7 +144,9 @@ def polars_errors() -> Iterator[None]:
     except pl.exceptions.ColumnNotFoundError as error:
         raise SchemaMismatchError(f"A column is not there: {str(error).splitlines()[0]}") from error
     except (pl.exceptions.SchemaError, pl.exceptions.InvalidOperationError) as error:
-        raise SchemaMismatchError(f"An expression does not fit the columns' types: {str(error).splitlines()[0]}") from error
+        raise SchemaMismatchError(
+            f"An expression does not fit the columns' types: {str(error).splitlines()[0]}"
+        ) from error
     except pl.exceptions.ComputeError as error:
         raise CorruptDataError(f"The rows cannot be read: {str(error).splitlines()[0]}") from error
     except OSError as error:
@@ -148,12 +154,12 @@ def polars_errors() -> Iterator[None]:
 
 
 class _Checkpoint(BaseModel):
-    """A finished part and how far the source had been read with it; lives until the manifest is published."""
+    """The parts finished so far and how far the source had been read with them; deleted once the manifest stands."""
 
     model_config = ConfigDict(extra="forbid")
 
-    part: Part = Field(description="The finished part.")
-    position: object = Field(description="The source's position after its last row.")
+    parts: list[Part] = Field(description="The finished parts, in order.")
+    position: object = Field(description="The source's position after their last row.")
 
 
 class DatasetWriter:
@@ -174,7 +180,7 @@ class DatasetWriter:
 
     Notes
     -----
-    Memory is bounded by one row group per share of the split: at most 64 MiB or 65,536 rows.
+    Memory is bounded by one row group per share of the split: 65,536 rows or 64 MiB, or one row where that is more.
     """
 
     def __init__(
@@ -195,16 +201,16 @@ class DatasetWriter:
 
     def resume(self) -> object:
         """Take over the parts that an interrupted attempt finished; return the position after the last, or None."""
-        position: object = None
-        for name in self._store.list(self._folder):
-            if name.endswith(CHECKPOINT_SUFFIX):
-                done = _Checkpoint.model_validate(self._store.read_json(f"{self._folder}/{name}"))
-                self.parts.append(done.part)
-                position = done.position
-        if self.parts:
-            first = self._store.localize(f"{self._folder}/{self.parts[0].name}", sha256=self.parts[0].sha256)
-            self._schema = pq.read_schema(first)
-        return position
+        names = [name for name in self._store.list(self._folder) if name.endswith(CHECKPOINT_SUFFIX)]
+        found = [_Checkpoint.model_validate(self._store.read_json(f"{self._folder}/{name}")) for name in names]
+        standing = [checkpoint for checkpoint in found if self._stand(checkpoint.parts)]
+        if not standing:
+            return None
+        last = max(standing, key=lambda checkpoint: sum(part.rows for part in checkpoint.parts))
+        self.parts = last.parts
+        first = self._store.localize(f"{self._folder}/{self.parts[0].name}", sha256=self.parts[0].sha256)
+        self._schema = pq.read_schema(first)
+        return last.position
 
     def write(self, rows: pa.Table | pl.DataFrame, *, split: Split | None = None) -> None:
         """Append `rows`; the first call fixes the schema, a later one with another is a SchemaMismatchError."""
@@ -214,20 +220,34 @@ class DatasetWriter:
         if table.schema != self._schema:
             table = _conform(table, self._schema)
         share = self._shares.setdefault(split, _Share(self._store, self._folder, self._schema, split))
-        with _parquet_errors():
-            share.append(table)
-        if share.is_full():
-            self._cut(share)
+        while table.num_rows:
+            with _parquet_errors():
+                table = table.slice(share.append(table))
+            if share.is_full():
+                self._cut(share)
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        """Whether enough rows were written since the last part for `checkpoint` to finish another one."""
+        share = self._shares.get(None)
+        return share is not None and (share.rows >= ROWS_PER_CHECKPOINT or share.bytes >= BYTES_PER_CHECKPOINT)
 
     def checkpoint(self, position: object) -> None:
-        """Finish the open part if it is large enough, so that a later attempt can go on from `position`."""
-        share = self._shares.get(None)
-        if share is not None and share.rows >= ROWS_PER_PART // 4:
-            self._cut(share)
-            name = f"{self.parts[-1].name}{CHECKPOINT_SUFFIX}"
-            done = _Checkpoint(part=self.parts[-1], position=position)
-            self._store.publish(f"{self._folder}/{name}", done.model_dump_json().encode())
-            self._failpoints.hit("part_done")
+        """Finish the open part when that is due, so that a later attempt can go on from `position`.
+
+        Where parts end then depends on where the caller stands: call it at places that are the same in each attempt.
+        """
+        if not self.is_checkpoint_due:
+            return
+        self._cut(self._shares[None])
+        done = _Checkpoint(parts=self.parts, position=position)
+        self._store.publish(f"{self._folder}/{self.parts[-1].name}{CHECKPOINT_SUFFIX}", done.model_dump_json().encode())
+        self._failpoints.hit("part_done")
+
+    def forget_checkpoints(self) -> None:
+        """Delete the notes for a later attempt, once none is needed."""
+        for part in self.parts:
+            self._store.delete(f"{self._folder}/{part.name}{CHECKPOINT_SUFFIX}")
 
     def declare(self, schema: pa.Schema) -> None:
         """Fix the schema before any row is written, so that an output without rows has columns."""
@@ -258,12 +278,20 @@ class DatasetWriter:
         with _parquet_errors():
             self.parts.append(share.finish(len(self.parts), self._failpoints))
 
+    def _stand(self, parts: list[Part]) -> bool:
+        return all(self._store.exists(f"{self._folder}/{part.name}") for part in parts)
+
 
 class _Share:
-    """The open part of one share of the split."""
+    """The open part of one share of the split.
+
+    Groups and parts end after a number of rows or bytes of values, never where a batch happens to end, so the same
+    rows give the same files.
+    """
 
     def __init__(self, store: Store, folder: str, schema: pa.Schema, split: Split | None) -> None:
         self.rows = 0
+        self.bytes = 0
         self._store = store
         self._folder = folder
         self._schema = schema
@@ -271,27 +299,26 @@ class _Share:
         self._pending: list[pa.Table] = []
         self._pending_rows = 0
         self._pending_bytes = 0
-        self._group_rows = max(ALIGNMENT_ROWS, min(ROWS_PER_GROUP, CELLS_PER_GROUP // max(1, len(schema))))
+        self._group_rows = max(1, min(ROWS_PER_GROUP, CELLS_PER_GROUP // max(1, len(schema))))
         self._writer: pq.ParquetWriter | None = None
 
-    def append(self, table: pa.Table) -> None:
-        """Buffer `table` in slices whose ends do not depend on how the rows arrived."""
-        start = 0
-        while start < table.num_rows:
-            room = ALIGNMENT_ROWS - self._pending_rows % ALIGNMENT_ROWS
-            piece = table.slice(start, room)
-            self._pending.append(piece)
-            self._pending_rows += piece.num_rows
-            self._pending_bytes += piece.nbytes
-            start += piece.num_rows
-            is_aligned = self._pending_rows % ALIGNMENT_ROWS == 0
-            if is_aligned and (self._pending_rows >= self._group_rows or self._pending_bytes >= BYTES_PER_GROUP):
-                self._flush()
-        self.rows += table.num_rows
+    def append(self, table: pa.Table) -> int:
+        """Buffer the first rows of `table`, up to the end of the open group; return how many."""
+        piece = table.slice(0, self._group_rows - self._pending_rows)
+        sizes = self._pending_bytes + np.cumsum(_row_bytes(piece))
+        taken = min(piece.num_rows, int(np.searchsorted(sizes, BYTES_PER_GROUP)) + 1)
+        self._pending.append(piece.slice(0, taken))
+        self._pending_rows += taken
+        self.rows += taken
+        self.bytes += int(sizes[taken - 1]) - self._pending_bytes
+        self._pending_bytes = int(sizes[taken - 1])
+        if self._pending_rows == self._group_rows or self._pending_bytes >= BYTES_PER_GROUP:
+            self._flush()
+        return taken
 
     def is_full(self) -> bool:
-        """Return whether the part has reached its size, at a group's end so that batches do not shift it."""
-        return self.rows >= ROWS_PER_PART and self._pending_rows == 0
+        """Return whether the part has reached its size."""
+        return self._pending_rows == 0 and (self.rows >= ROWS_PER_PART or self.bytes >= BYTES_PER_PART)
 
     def finish(self, index: int, failpoints: Failpoints) -> Part:
         """Close the file, move it to its final, content-addressed name and describe it."""
@@ -305,7 +332,7 @@ class _Share:
         part = Part(name=name, rows=self.rows, bytes=self._path.stat().st_size, sha256=digest, split=self._split)
         failpoints.hit("part_staged")
         self._store.upload(self._path, f"{self._folder}/{name}")
-        self._writer, self.rows = None, 0
+        self._writer, self.rows, self.bytes = None, 0, 0
         return part
 
     def abandon(self) -> None:
@@ -321,9 +348,21 @@ class _Share:
             self._path = self._store.staging_file(f"{self._folder}/part", ".parquet")
             self._writer = pq.ParquetWriter(self._path, self._schema, compression="zstd")
         if self._pending_rows:
-            group = pa.concat_tables(self._pending)
+            # One chunk: Parquet's pages would follow the batches otherwise.
+            group = pa.concat_tables(self._pending).combine_chunks()
             self._writer.write_table(group, row_group_size=self._pending_rows)
         self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+
+def _row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
+    """Return the size of each row's values in bytes, shape (n_rows,); nulls count as nothing or as a fixed width."""
+    sizes = np.zeros(table.num_rows, dtype=np.int64)
+    for column in table.columns:
+        if pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type):
+            sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy()
+        else:
+            sizes += max(1, column.type.bit_width // 8)
+    return sizes
 
 
 def type_name(arrow_type: pa.DataType) -> str:
@@ -371,4 +410,3 @@ def _parquet_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise from_os_error(error, doing="writing rows") from error
-

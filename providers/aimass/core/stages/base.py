@@ -34,7 +34,9 @@ class StageConfig(Settings):
     def key_document(self) -> dict[str, Any]:
         """Return the fields that the key depends on, without the inputs' addresses."""
         fields = type(self).model_fields.items()
-        left_out = {name for name, info in fields if has_marker(info, InputMarker) or has_marker(info, OutsideKeyMarker)}
+        left_out = {
+            name for name, info in fields if has_marker(info, InputMarker) or has_marker(info, OutsideKeyMarker)
+        }
         return self.model_dump(mode="json", exclude=left_out)
 
 
@@ -89,13 +91,21 @@ class Output:
         self._deps.store.upload(path, uri)
         return uri
 
+    def adopt_file(self, file: File) -> None:
+        """Take over a file that an interrupted attempt finished."""
+        self._files[file.name] = file
+
     def finish(self) -> None:
         """Close the writers and collect what they wrote."""
         for writer in self._writers:
             writer.close()
             self.parts.extend(writer.parts)
             self.columns = writer.columns
-        self._writers.clear()
+
+    def tidy(self) -> None:
+        """Delete what only a later attempt would have needed; called once the manifest stands."""
+        for writer in self._writers:
+            writer.forget_checkpoints()
 
     def abandon(self) -> None:
         """Drop staged bytes after a failure."""
@@ -191,6 +201,7 @@ class Stage(Generic[C, R]):
         deps.failpoints.hit("before_manifest")
         manifest = publish_manifest(deps.store, folder, self._manifest(config, deps, output, inputs, result))
         deps.failpoints.hit("after_manifest")
+        output.tidy()
         return self._from_manifest(manifest, folder, reused=False)
 
     def preload(self) -> None:
@@ -213,9 +224,7 @@ class Stage(Generic[C, R]):
             }
         )
 
-    def _manifest(
-        self, config: C, deps: Deps, output: Output, inputs: list[InputRef], result: R
-    ) -> Manifest:
+    def _manifest(self, config: C, deps: Deps, output: Output, inputs: list[InputRef], result: R) -> Manifest:
         return Manifest(
             kind="dataset" if output.columns else "artifact",
             project=deps.project,
@@ -236,4 +245,3 @@ class Stage(Generic[C, R]):
         return self.result.model_validate(
             {**manifest.result, "uri": folder, "digest": manifest.digest, "reused": reused}
         )
-

@@ -1,0 +1,104 @@
+"""Comma-separated values and their kin, parsed by Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as csv
+
+from aimass.core.errors import SchemaMismatchError
+from aimass.core.sources.blocks import Block, Quoting
+from aimass.core.sources.inference import infer_schema
+from aimass.core.sources.listing import SourceFile
+from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head
+
+
+class Delimited:
+    """The syntax of delimited text.
+
+    Parameters
+    ----------
+    delimiter : str
+        One character between fields.
+    quote : str, optional
+        One character around fields; doubled inside one. None where quotes have no meaning.
+    has_header : bool
+        Whether the first row names the columns; otherwise they are column_1, column_2, …
+    null_values : sequence of str
+        Spellings of a missing value.
+    """
+
+    def __init__(self, *, delimiter: str, quote: str | None, has_header: bool, null_values: Sequence[str]) -> None:
+        self.quoting = Quoting(quote.encode(), delimiter.encode()) if quote else None
+        self._parsing = {
+            "delimiter": delimiter,
+            "quote_char": quote or False,
+            "newlines_in_values": quote is not None,
+        }
+        self._has_header = has_header
+        self._null_values = list(null_values)
+
+    def head(self, block: Block, file: SourceFile) -> Head:
+        """Return the columns' names and where the rows begin."""
+        begins, ends = block.rows(self.quoting)
+        mark = len(BYTE_ORDER_MARK) if block.data.startswith(BYTE_ORDER_MARK) else 0
+        if not len(begins):
+            return Head([], len(block.data), 1)
+        first = self._fields(block.data[max(mark, begins[0]) : ends[0]], file)
+        names = [name or f"column_{index}" for index, name in enumerate(first, 1)]
+        if not self._has_header:
+            return Head([f"column_{index}" for index in range(1, len(first) + 1)], mark, 1)
+        return Head(names, int(ends[0]), 1 + block.data.count(b"\n", 0, int(ends[0])))
+
+    def sample_schema(self, sample: Sequence[Block], names: Sequence[str], rows: int) -> pa.Schema:
+        """Guess the types of all columns."""
+        tables = [self.parse(block, names, names).table for block in sample if not block.fault]
+        return infer_schema(pa.concat_tables(tables).slice(0, rows))
+
+    def parse(self, block: Block, names: Sequence[str], wanted: Sequence[str]) -> Cells:
+        """Return the fields as bytes: which of them are valid text is decided cell by cell."""
+        invalid: list[tuple[int, str]] = []
+
+        def note(row: csv.InvalidRow) -> str:
+            kind = "few" if row.actual_columns < row.expected_columns else "many"
+            invalid.append((row.number - 1, f"too {kind} fields"))
+            return "skip"
+
+        options = csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.large_binary()),
+            include_columns=list(wanted),
+            null_values=self._null_values,
+            strings_can_be_null=True,
+        )
+        if not block.data.strip(b"\r\n"):
+            return Cells(pa.schema([(name, pa.large_binary()) for name in wanted]).empty_table(), _count(0), [])
+        table = csv.read_csv(
+            pa.BufferReader(block.data),
+            # One block, one thread: only then Arrow tells the numbers of the rows it refuses.
+            read_options=csv.ReadOptions(use_threads=False, column_names=list(names), block_size=len(block.data) + 1),
+            parse_options=csv.ParseOptions(**self._parsing, invalid_row_handler=note),
+            convert_options=options,
+        )
+        is_valid = np.ones(table.num_rows + len(invalid), dtype=bool)
+        is_valid[[number for number, _ in invalid]] = False
+        return Cells(table, np.flatnonzero(is_valid), invalid)
+
+    def _fields(self, row: bytes, file: SourceFile) -> list[str]:
+        table = csv.read_csv(
+            pa.BufferReader(row),
+            read_options=csv.ReadOptions(use_threads=False, autogenerate_column_names=True, block_size=len(row) + 1),
+            parse_options=csv.ParseOptions(**self._parsing),
+            convert_options=csv.ConvertOptions(default_column_type=pa.large_binary()),
+        )
+        try:
+            return [column[0].as_py().decode().strip() for column in table.columns]
+        except UnicodeDecodeError as error:
+            raise SchemaMismatchError(
+                f"The header of {file.uri} is not UTF-8: {error}", hint="Set `encoding`, for example latin-1 or gbk"
+            ) from error
+
+
+def _count(size: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.arange(size, dtype=np.int64)

@@ -1,0 +1,169 @@
+"""Read files of text rows: cut, parse, cast, and keep what does not fit aside with its line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from aimass.core.deps import Deps
+from aimass.core.errors import EmptyDataError, SchemaMismatchError, missing_column
+from aimass.core.sources.base import SourceBatch
+from aimass.core.sources.blocks import Block, Quoting, blocks
+from aimass.core.sources.casting import Fault, cast_table
+from aimass.core.sources.listing import SourceFile
+from aimass.core.sources.rejects import reject_table
+from aimass.core.sources.streams import Compression, open_stream
+
+SAMPLE_BYTES = 16 << 20
+HEAD_BYTES = 64 << 10
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The rows of a block as text.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        The rows that have the right shape.
+    numbers : array, shape (n_rows,), int64
+        For each of them its index among all rows of the block.
+    faults : list of (int, str)
+        The other rows: index and reason.
+    """
+
+    table: pa.Table
+    numbers: npt.NDArray[np.int64]
+    faults: list[Fault]
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands before the first row of a file.
+
+    Attributes
+    ----------
+    names : list of str
+        The columns that the file itself names; empty where each row names its own.
+    offset, line : int
+        Where the rows begin.
+    """
+
+    names: list[str]
+    offset: int
+    line: int
+
+
+class Syntax(Protocol):
+    """How rows are spelled."""
+
+    quoting: Quoting | None
+
+    def head(self, block: Block, file: SourceFile) -> Head:
+        """Read what stands before the rows."""
+
+    def sample_schema(self, sample: Sequence[Block], names: Sequence[str], rows: int) -> pa.Schema:
+        """Guess columns and types from the first `rows` rows of `sample`."""
+
+    def parse(self, block: Block, names: Sequence[str], wanted: Sequence[str]) -> Cells:
+        """Return the columns `wanted` of the rows of `block`, whose columns are `names`, as text."""
+
+
+class TextRows:
+    """Files of text rows in one syntax.
+
+    Parameters
+    ----------
+    syntax : Syntax
+        How the rows are spelled.
+    deps : Deps
+        Whose store opens the files.
+    compression : str
+        How the files are packed.
+    encoding : str
+        How characters are spelled.
+    sample_rows : int
+        How many rows the types are guessed from, of 16 MiB at most.
+    """
+
+    def __init__(
+        self, syntax: Syntax, deps: Deps, *, compression: Compression, encoding: str, sample_rows: int
+    ) -> None:
+        self._syntax = syntax
+        self._deps = deps
+        self._compression = compression
+        self._encoding = encoding
+        self._sample_rows = sample_rows
+
+    def schema(self, files: Sequence[SourceFile]) -> pa.Schema:
+        """Guess the schema from the first rows of `files`; an EmptyDataError when they have none."""
+        names: list[str] = []
+        sample: list[Block] = []
+        for file in files:
+            head = self._head(file)
+            names = names or (head.names if head else [])
+            if head is not None:
+                sample.extend(self._sample(file, head, SAMPLE_BYTES - sum(len(block.data) for block in sample)))
+            if sum(len(block.data) for block in sample) >= SAMPLE_BYTES:
+                break
+        if not any(block.data.strip() for block in sample):
+            raise EmptyDataError(f"{files[0].uri} has no rows", expected="at least one row", uri=files[0].uri)
+        return self._syntax.sample_schema(sample, names, self._sample_rows)
+
+    def read(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[SourceBatch]:
+        """Yield the rows of one file, after the place `at` where given."""
+        head = self._head(file)
+        if head is None:
+            return
+        names = _matching(head.names, schema, file)
+        offset, line = at or (head.offset, head.line)
+        for block in self._blocks(file, offset, line):
+            cells = _no_cells(block.fault) if block.fault else self._syntax.parse(block, names, schema.names)
+            rows, misfits = cast_table(cells.table, schema) if cells.table is not None else (schema.empty_table(), [])
+            faults = cells.faults + [(int(cells.numbers[index]), reason) for index, reason in misfits]
+            rejects = reject_table(file, block, self._syntax.quoting, sorted(faults)) if faults else None
+            yield SourceBatch(rows=rows, resume=list(block.end), rejects=rejects)
+
+    def _head(self, file: SourceFile) -> Head | None:
+        """Return what stands before the first row; None for a file without bytes."""
+        for block in self._blocks(file, 0, 1, block_bytes=HEAD_BYTES):
+            return self._syntax.head(block, file)
+        return None
+
+    def _sample(self, file: SourceFile, head: Head, size: int) -> Iterator[Block]:
+        for block in self._blocks(file, head.offset, head.line):
+            yield block
+            size -= len(block.data)
+            if size <= 0:
+                return
+
+    def _blocks(self, file: SourceFile, offset: int, line: int, **options: Any) -> Iterator[Block]:
+        with open_stream(
+            file, self._deps, compression=self._compression, encoding=self._encoding, offset=offset
+        ) as stream:
+            yield from blocks(stream, offset=offset, line=line, quoting=self._syntax.quoting, **options)
+
+
+def _no_cells(fault: str) -> Cells:
+    return Cells(None, np.empty(0, dtype=np.int64), [(0, fault)])
+
+
+def _matching(names: list[str], schema: pa.Schema, file: SourceFile) -> list[str]:
+    """Return the columns of a file that must hold those of the first file, in any order."""
+    for name in schema.names if names else []:
+        if name not in names:
+            raise missing_column(name, names, where=f"the file {file.uri}")
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise SchemaMismatchError(
+            f"The column {repeated!r} stands twice in the header of {file.uri}",
+            expected="names that differ",
+            column=repeated,
+        )
+    return names or list(schema.names)
