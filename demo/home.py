@@ -136,7 +136,12 @@ class Home:
 
     def environment(self) -> dict[str, str]:
         """Return the variables that every service runs with."""
-        env = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        # Somebody's own Airflow settings are not for this Airflow; what they say to AI Mass is.
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("AIRFLOW") or name.startswith("AIRFLOW__AIMASS__")
+        }
         # Without .pyc files each Airflow command pays seconds.
         env.pop("PYTHONDONTWRITEBYTECODE", None)
         env["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), env.get("PATH", os.defpath)])
