@@ -1,0 +1,119 @@
+"""What a model registry is: versions of named models, and aliases that say which version is in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from aimass.core import settings
+from aimass.core.deps import Deps
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+DIGEST_TAG = "aimass.digest"
+"""Tag of a version: sha256 of its model.onnx."""
+
+ALIAS_PATTERN = r"^(?!v\d+$)(?!latest$)[A-Za-z_-][A-Za-z0-9_-]{0,63}$"
+"""What an alias may be called; ``latest`` and ``v1`` name versions in MLflow."""
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,126}$"
+"""What a model may be called: neither ``/`` nor ``:``, which addresses use."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a registered model.
+
+    Attributes
+    ----------
+    name, version : str
+        Its address.
+    digest : str
+        sha256 of its model.onnx.
+    tags : dict
+        What else is known of it.
+    uri : str
+        Where clients load it from, such as ``models:/flights_late/3``.
+    """
+
+    name: str
+    version: str
+    digest: str
+    tags: dict[str, str]
+    uri: str
+
+
+@dataclass(frozen=True)
+class Package:
+    """What is handed to the registry.
+
+    Attributes
+    ----------
+    name : str
+        Name of the registered model.
+    digest : str
+        sha256 of `onnx_file`.
+    onnx_file : Path
+        The graph.
+    example : dict of arrays
+        Inputs by name, each of shape (n_rows,).
+    files : dict of str to Path
+        Everything that travels beside the graph: card, certificate, native model; by path inside the version.
+    tags : dict
+        Tags of the version.
+    metrics : dict
+        What the evaluation measured.
+    description : str
+        One line for people.
+    """
+
+    name: str
+    digest: str
+    onnx_file: Path
+    example: dict[str, npt.NDArray[Any]]
+    files: dict[str, Path] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    description: str = ""
+
+    def outputs(self) -> dict[str, npt.NDArray[np.generic]]:
+        """Return what the graph answers to the example."""
+        import onnxruntime as ort
+
+        session = ort.InferenceSession(str(self.onnx_file), providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, self.example), strict=True))
+
+
+class ModelRegistry(Protocol):
+    """Versions and aliases of named models. Constructed as ``Registry(settings, deps)``.
+
+    Every method raises UnreachableError, within bounded time, where the server does not answer, and NotAllowedError
+    where it refuses the credentials. Two calls with the same arguments leave what one leaves.
+    """
+
+    Settings: ClassVar[type[settings.Settings]]
+
+    def __init__(self, settings: Any, deps: Deps) -> None: ...
+
+    def find(self, name: str, digest: str) -> Version | None:
+        """Return the oldest version of `name` with that digest, or None."""
+
+    def register(self, package: Package) -> Version:
+        """Return the version with the package's digest; it is made where there is none."""
+
+    def aliased(self, name: str, alias: str) -> Version | None:
+        """Return the version that `alias` points at, or None."""
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Point `alias` at `version`.
+
+        Raises NotFoundError where there is no such version.
+        """
+
+    def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags of a version."""

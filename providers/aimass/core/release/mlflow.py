@@ -1,0 +1,186 @@
+"""The MLflow model registry: versions with signature and example, aliases, tags."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import onnx
+
+from aimass.core import settings
+from aimass.core.deps import Deps
+from aimass.core.errors import AimassError, NotFoundError
+from aimass.core.release.base import DIGEST_TAG, Package, Version
+from aimass.core.tracking import tracker_of
+from aimass.core.tracking.connection import connect, mlflow_errors
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ARTIFACT_FOLDER = "model"
+
+
+class MLflowSettings(settings.Settings):
+    """The addresses and the token come from the runtime; nothing else is to set."""
+
+
+class MLflowRegistry:
+    """Versions live in the registry, their files in the artifacts of one run per digest.
+
+    Works against a server (HTTP) and against a database in this process (SQLite).
+    """
+
+    Settings: ClassVar[type[settings.Settings]] = MLflowSettings
+
+    def __init__(self, settings: MLflowSettings, deps: Deps) -> None:
+        self.settings = settings
+        self._deps = deps
+
+    def find(self, name: str, digest: str) -> Version | None:
+        """Return the oldest version of `name` with that digest, or None."""
+        with self._connected() as client:
+            return self._find(client, name, digest)
+
+    def register(self, package: Package) -> Version:
+        """Return the version with the package's digest; it is made where there is none."""
+        with self._connected() as client:
+            found = self._find(client, package.name, package.digest)
+            if found is not None:
+                return found
+            self._ensure_model(client, package.name)
+            run_id = self._upload(client, package)
+            self._deps.failpoints.hit("before_register")
+            client.create_model_version(
+                package.name,
+                source=f"runs:/{run_id}/{ARTIFACT_FOLDER}",
+                run_id=run_id,
+                tags={**package.tags, DIGEST_TAG: package.digest},
+                description=package.description,
+            )
+            self._deps.failpoints.hit("after_register")
+            return self._keep_oldest(client, package)
+
+    def aliased(self, name: str, alias: str) -> Version | None:
+        """Return the version that `alias` points at, or None."""
+        with self._connected() as client:
+            model = self._model(client, name)
+            version = dict(model.aliases).get(alias) if model is not None else None
+            return _version(client.get_model_version(name, str(version))) if version is not None else None
+
+    def set_alias(self, name: str, alias: str, version: str) -> None:
+        """Point `alias` at `version`."""
+        with self._connected() as client:
+            try:
+                client.set_registered_model_alias(name, alias, version)
+            except Exception as error:
+                if _code(error) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                    raise NotFoundError(
+                        f"The model {name!r} has no version {version}", hint="Release it first"
+                    ) from error
+                raise
+
+    def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Add or replace tags of a version."""
+        with self._connected() as client:
+            for key, value in tags.items():
+                client.set_model_version_tag(name, version, key, value)
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[MlflowClient]:
+        with mlflow_errors(self._deps):
+            yield connect(self._deps)
+
+    def _model(self, client: MlflowClient, name: str) -> Any:
+        try:
+            return client.get_registered_model(name)
+        except Exception as error:
+            if _code(error) == "RESOURCE_DOES_NOT_EXIST":
+                return None
+            raise
+
+    def _ensure_model(self, client: MlflowClient, name: str) -> None:
+        try:
+            client.create_registered_model(name, tags={"aimass.project": self._deps.project})
+        except Exception as error:
+            if _code(error) != "RESOURCE_ALREADY_EXISTS":
+                raise
+
+    def _find(self, client: MlflowClient, name: str, digest: str) -> Version | None:
+        found = self._all(client, name, digest)
+        return found[0] if found else None
+
+    def _all(self, client: MlflowClient, name: str, digest: str) -> list[Version]:
+        found = client.search_model_versions(f"name='{name}' and tags.`{DIGEST_TAG}`='{digest}'", max_results=100)
+        return sorted((_version(item) for item in found), key=lambda version: int(version.version))
+
+    def _keep_oldest(self, client: MlflowClient, package: Package) -> Version:
+        """Return the oldest version of the digest and delete the others: two releases may have met."""
+        oldest, *others = self._all(client, package.name, package.digest)
+        for other in others:
+            client.delete_model_version(other.name, other.version)
+        return oldest
+
+    def _upload(self, client: MlflowClient, package: Package) -> str:
+        """Write the files of the version into the artifacts of the digest's own run; return the run's id."""
+        params = {"name": package.name, "digest": package.digest}
+        with (
+            tempfile.TemporaryDirectory(prefix="aimass-release-") as folder,
+            tracker_of(self._deps).run(
+                f"release {package.name}", key=f"release-{package.digest}", params=params
+            ) as run,
+        ):
+            target = Path(folder) / ARTIFACT_FOLDER
+            _save(package, target)
+            client.log_artifacts(run.run_id, str(target), ARTIFACT_FOLDER)
+            run.log_metrics(package.metrics)
+            return run.run_id
+
+
+def _save(package: Package, target: Path) -> None:
+    """Lay out an MLflow model in `target`; its graph is the published file, byte by byte."""
+    import mlflow.onnx
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    def schema(arrays: Mapping[str, Any]) -> Schema:
+        return Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]), name) for name, array in arrays.items()])
+
+    mlflow.onnx.save_model(
+        onnx.load(str(package.onnx_file)),
+        str(target),
+        signature=ModelSignature(inputs=schema(package.example), outputs=schema(package.outputs())),
+        input_example=package.example,
+        pip_requirements=_requirements(),
+        onnx_execution_providers=["CPUExecutionProvider"],
+        # With one thread an answer does not depend on who else is in the batch.
+        onnx_session_options={"intra_op_num_threads": 1, "inter_op_num_threads": 1, "execution_mode": "sequential"},
+        save_as_external_data=False,
+    )
+    for name, path in {**package.files, "model.onnx": package.onnx_file}.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / name)
+
+
+def _requirements() -> list[str]:
+    from importlib.metadata import version
+
+    return [f"{package}=={version(package)}" for package in ("mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas")]
+
+
+def _version(item: Any) -> Version:
+    tags = dict(item.tags)
+    return Version(
+        name=item.name,
+        version=str(item.version),
+        digest=tags.get(DIGEST_TAG, ""),
+        tags=tags,
+        uri=f"models:/{item.name}/{item.version}",
+    )
+
+
+def _code(error: Exception) -> str:
+    return "" if isinstance(error, AimassError) else str(getattr(error, "error_code", ""))
