@@ -12,5 +12,3 @@ REGISTRIES: Registry[type[ModelRegistry]] = Registry(
         "memory": "aimass.core.testing.model_registry:MemoryRegistry",
     },
 )
-    "registry", {"mlflow": "aimass.core.release.mlflow:MLflowRegistry"}
-)
