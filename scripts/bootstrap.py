@@ -134,7 +134,9 @@ def find_uv(python):
     say("installing uv into {}".format(TOOLS.relative_to(ROOT)))
     command = [*pip, "install", "--quiet", "--disable-pip-version-check", "--no-input", "--upgrade", "--no-deps"]
     command += ["--target", str(TOOLS), "--require-hashes", "-r", str(LOCKS / "uv.txt")]
-    if subprocess.call(command) or not uv_version(str(own)):
+    # As root, pip warns about the system's packages; it writes none.
+    env = dict(os.environ, PIP_ROOT_USER_ACTION="ignore")
+    if subprocess.call(command, env=env) or not uv_version(str(own)):
         fail("pip could not install uv (its message stands above): check the network or the index that pip uses")
     return str(own)
 

@@ -82,6 +82,6 @@ for d in distributions():
         seen = versions.get(r.name.lower().replace("_", "-").replace(".", "-"))
         if seen is None or not r.specifier.contains(seen, prereleases=True):
             wrong.append(f"{d.metadata['Name']} needs {r}, found {seen}")
-sys.exit("\\n".join(wrong))
+sys.exit("\\n".join(wrong) or 0)
 """
     airflow_environment.run("-c", code)
