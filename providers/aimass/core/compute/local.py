@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from aimass.core import settings
 from aimass.core.deps import Deps, Runtime
 from aimass.core.failpoints import Failpoints
-from aimass.core.progress import Progress
+from aimass.core.progress import Progress, ProgressEvent
 from aimass.core.stages import STAGES
 
 
@@ -30,7 +31,11 @@ class LocalCompute:
         """Run `stage` here and return its result."""
         verb = STAGES.load(stage)
         deps = Deps.from_runtime(runtime, progress=progress, failpoints=failpoints)
+        started = time.monotonic()
         result: dict[str, Any] = verb.run(verb.parse(config), deps).model_dump(mode="json")
+        # The last event of a stage: what is left of the task's time is the platform's.
+        seconds = time.monotonic() - started
+        progress.report(ProgressEvent("ran", done=seconds, total=seconds, unit="seconds"))
         return result
 
     def cancel(self) -> None:
