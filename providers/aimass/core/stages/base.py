@@ -24,12 +24,14 @@ class StageConfig(Settings):
     """Base of the stages' configurations."""
 
     def inputs(self) -> Iterator[tuple[str, str]]:
-        """Yield ``(field, uri)`` for every published output that this configuration names."""
+        """Yield ``(field, uri)`` for every published output named here; ``field.key`` where the field is a mapping."""
         for name, info in type(self).model_fields.items():
             if has_marker(info, InputMarker):
                 value = getattr(self, name)
-                for uri in [value] if isinstance(value, str) else (value or {}).values():
-                    yield name, uri
+                if isinstance(value, str):
+                    yield name, value
+                else:
+                    yield from ((f"{name}.{key}", uri) for key, uri in (value or {}).items())
 
     def key_document(self) -> dict[str, Any]:
         """Return the fields that the key depends on, without the inputs' addresses."""
