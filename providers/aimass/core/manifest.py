@@ -134,9 +134,15 @@ def load_manifest(store: Store, folder: str) -> Manifest:
     return found
 
 
-def publish_manifest(store: Store, folder: str, manifest: Manifest) -> Manifest:
-    """Make the output in `folder` visible; when another attempt was first, its manifest stands and is returned."""
+def publish_manifest(store: Store, folder: str, manifest: Manifest, *, replace: bool = False) -> Manifest:
+    """Make the output in `folder` visible; when another attempt was first, its manifest stands and is returned.
+
+    With `replace`, the manifest that stands is replaced in one act.
+    """
     data = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False).encode()
+    if replace:
+        store.publish(manifest_uri(folder), data)
+        return manifest
     if store.publish_once(manifest_uri(folder), data):
         return manifest
     return load_manifest(store, folder)

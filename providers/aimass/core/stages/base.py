@@ -177,14 +177,20 @@ class Stage(Generic[C, R]):
         except OSError as error:
             raise from_os_error(error, doing=f"running {self.name}") from error
 
+    def key(self, config: C, deps: Deps) -> str:
+        """Return the key of the output that `config` leads to, for work on it that is spread over tasks."""
+        position = self.position(config, deps) if self.position else None
+        return self._key(config, _inputs(config, deps), position)
+
+    def folder(self, key: str, deps: Deps) -> str:
+        """Return the URI of the output with that key."""
+        return deps.store.folder(deps.project, self.name, key[:KEY_DIGITS])
+
     def _run(self, config: C, deps: Deps) -> R:
-        inputs = [
-            InputRef(field=field, uri=uri, digest=load_manifest(deps.store, uri).digest)
-            for field, uri in config.inputs()
-        ]
+        inputs = _inputs(config, deps)
         position = self.position(config, deps) if self.position else None
         key = self._key(config, inputs, position)
-        folder = deps.store.folder(deps.project, self.name, key[:KEY_DIGITS])
+        folder = self.folder(key, deps)
         standing = find_manifest(deps.store, folder)
         if standing is not None:
             result = self._from_manifest(standing, folder, reused=True)
@@ -198,10 +204,10 @@ class Stage(Generic[C, R]):
         except BaseException:
             output.abandon()
             raise
-        if standing is not None:
-            return result.model_copy(update={"uri": folder, "digest": standing.digest})
         deps.failpoints.hit("before_manifest")
-        manifest = publish_manifest(deps.store, folder, self._manifest(config, deps, output, inputs, result))
+        made = self._manifest(config, deps, output, inputs, result)
+        # What did not stand any more was made anew, and its files may differ from those that the old manifest names.
+        manifest = publish_manifest(deps.store, folder, made, replace=standing is not None)
         deps.failpoints.hit("after_manifest")
         output.tidy()
         return self._from_manifest(manifest, folder, reused=False)
@@ -247,3 +253,9 @@ class Stage(Generic[C, R]):
         return self.result.model_validate(
             {**manifest.result, "uri": folder, "digest": manifest.digest, "reused": reused}
         )
+
+
+def _inputs(config: StageConfig, deps: Deps) -> list[InputRef]:
+    return [
+        InputRef(field=field, uri=uri, digest=load_manifest(deps.store, uri).digest) for field, uri in config.inputs()
+    ]
