@@ -17,6 +17,7 @@ MOST_VALUES = 50
 KEPT = 100
 WORTH_MENTIONING = 0.3
 LEAST_ROWS = 10
+MATRIX_ROWS = 25_000
 
 
 def correlation_matrix(values: Matrix) -> Matrix:
@@ -47,9 +48,10 @@ def correlation_matrix(values: Matrix) -> Matrix:
 
 
 def correlations(sample: pl.DataFrame, names: list[str]) -> Correlations:
-    """Return both matrices of the numeric columns `names`."""
+    """Return both matrices of the numeric columns `names`, over at most about `MATRIX_ROWS` evenly spaced rows."""
     if not names:
         return Correlations(columns=[], pearson=[], spearman=[])
+    sample = sample.gather_every(max(1, sample.height // MATRIX_ROWS))
     values = sample.select(pl.col(name).cast(pl.Float64) for name in names)
     ranks = values.select(pl.all().rank("average").cast(pl.Float64))
     return Correlations(

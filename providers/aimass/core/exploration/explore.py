@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from aimass.core.datasets import Dataset
 from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError, TargetError
 from aimass.core.exploration import associations, findings, label, leakage, statistics
-from aimass.core.exploration.profile import ColumnProfile, Exploration
+from aimass.core.exploration.profile import ColumnProfile, Exploration, LeakageSuspect
 from aimass.core.manifest import Column
 from aimass.core.matrix import ROLE
 from aimass.core.progress import ProgressEvent
+
+if TYPE_CHECKING:
+    import polars as pl
 
 POSITIVE = "positive"
 """Column tag of a raw target: which of its two values is the positive one."""
@@ -41,7 +42,7 @@ def explore(dataset: Dataset, settings: leakage.LeakageSettings, deps: Deps) -> 
     columns, sample = profile(frame, schema, rows, dataset.manifest.columns, deps)
     target = _target(columns, sample, dataset.manifest)
     codes = {name: label.encode(sample[name]) for name in sample.columns}
-    suspects: list[leakage.LeakageSuspect] = []
+    suspects: list[LeakageSuspect] = []
     if target is not None:
         columns = [_with_label(column, sample, codes, target) for column in columns]
         tags = {column.name: column.tags for column in dataset.manifest.columns}
@@ -80,7 +81,12 @@ def profile(
 
 
 def _profile(
-    column: Column, dtype: pl.DataType, rows: int, summary: dict[str, Any], tally: statistics.Tally, sample: pl.DataFrame
+    column: Column,
+    dtype: pl.DataType,
+    rows: int,
+    summary: dict[str, Any],
+    tally: statistics.Tally,
+    sample: pl.DataFrame,
 ) -> ColumnProfile:
     name, kind = column.name, statistics.kind_of(dtype)
     facts: dict[str, Any] = {"missing": summary["missing"]}
@@ -118,7 +124,9 @@ def _target(columns: list[ColumnProfile], sample: pl.DataFrame, manifest: Any) -
             column=found.name,
         )
     if found.name not in sample.columns:
-        raise TargetError(f"The target {found.name!r} has the type {found.type}", expected="a yes-or-no, class or number")
+        raise TargetError(
+            f"The target {found.name!r} has the type {found.type}", expected="a yes-or-no, class or number"
+        )
     positive = manifest.column(found.name).tags.get(POSITIVE)
     return label.read_target(found.name, sample[found.name], found.top if _has_classes(found) else [], positive)
 

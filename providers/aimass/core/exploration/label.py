@@ -95,7 +95,7 @@ def _class_text(value: float) -> str:
 
 
 def encode(values: pl.Series) -> Codes:
-    """Return small integers for the values: equal-frequency bins of numbers, one code per text; null has the last code."""
+    """Return small integers for the values: equal-frequency bins of numbers, one per text; null has the last."""
     if values.dtype.is_numeric():
         return bin_numbers(values.to_numpy())
     codes = values.rank("dense").to_numpy()
@@ -138,7 +138,9 @@ def missing_auc(missing: npt.NDArray[np.bool_], labels: Labels) -> float:
     return float(0.5 + abs(positive - negative) / 2)
 
 
-def _auc_of_groups(scores: npt.NDArray[np.float64], rows: npt.NDArray[np.float64], hits: npt.NDArray[np.float64]) -> float:
+def _auc_of_groups(
+    scores: npt.NDArray[np.float64], rows: npt.NDArray[np.float64], hits: npt.NDArray[np.float64]
+) -> float:
     """Return the AUC of groups of rows that share a score: the Mann-Whitney statistic with ties counted half."""
     order = np.argsort(scores, kind="stable")
     _, starts = np.unique(scores[order], return_index=True)

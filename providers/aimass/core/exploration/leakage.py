@@ -1,4 +1,4 @@
-"""Columns that know too much: which of them probably did not exist yet when the prediction is to be made?
+"""Columns that know too much: those that probably did not exist yet when the prediction is to be made.
 
 Four tests, each stated in words in the report:
 
@@ -148,7 +148,7 @@ def _known_with_outcome(case: Case, settings: LeakageSettings) -> None:
         if there >= settings.missing_share and elsewhere <= min(MOST_SHARE_ELSEWHERE, there / LEAST_LIFT):
             text = (
                 f"it is missing in {nulls:,} of the {dropped:,} rows whose outcome is unknown ({there:.1%}) but in "
-                f"{elsewhere:.1%} of the rows whose outcome is known: it seems to be written down together with the outcome"
+                f"{elsewhere:.1%} of the rows whose outcome is known: it seems to be written down with the outcome"
             )
             case.accuse(column.name, "known_with_outcome", there, text)
 
@@ -184,7 +184,7 @@ def _accuse_the_later(case: Case, left: str, right: str, auc: float, alone: dict
     """Convict the column of the pair that carries the outcome: the one convicted already, or the better predictor."""
     later, plan = sorted((left, right), key=lambda name: (not case.is_suspect(name), -alone[name]))
     text = (
-        f"together with {plan} it predicts the target with AUC {auc:.2f} (by their difference), although alone they reach "
-        f"{alone[later]:.2f} and {alone[plan]:.2f}; of the two, {later} says more about the target"
+        f"together with {plan} it predicts the target with AUC {auc:.2f} (by their difference), although alone they "
+        f"reach {alone[later]:.2f} and {alone[plan]:.2f}; of the two, {later} says more about the target"
     )
     case.accuse(later, "predicts_in_pair", auc, text, partner=plan)

@@ -99,7 +99,7 @@ class TargetProfile(Document):
 
 
 class Correlations(Document):
-    """Matrices over numeric and temporal columns, pairwise complete, on the sample."""
+    """Matrices over numeric and temporal columns, pairwise complete, on at most about 25,000 rows of the sample."""
 
     columns: list[str] = Field(description="Names of rows and columns.")
     pearson: list[list[float | None]] = Field(description="Linear correlation.")

@@ -104,11 +104,11 @@ def _sampled(name: str, dtype: pl.DataType) -> pl.Expr:
 def numbers_of(summary: dict[str, Any], values: pl.Series, skew: float | None) -> Numbers:
     """Return the statistics of a numeric or temporal column from its summary and its values in the sample."""
     values = values.drop_nulls()
-    quantiles = {} if values.is_empty() else {str(p): float(np.quantile(values.to_numpy(), p)) for p in PROBABILITIES}
+    found = [] if values.is_empty() else np.quantile(values.to_numpy(), PROBABILITIES).tolist()
     return Numbers(
         **{name: summary[name] for name in ("mean", "std", "min", "max", "zeros", "negative")},
         skew=skew,
-        quantiles=quantiles,
+        quantiles=dict(zip(map(str, PROBABILITIES), found, strict=False)),
     )
 
 

@@ -28,7 +28,7 @@ Colours (`BLUE`, `ORANGE`, …, `INK`, `SOFT`, `LINE`) are names: the page decid
 from __future__ import annotations
 
 from aimass.core.reports.bars import Bar, bars
-from aimass.core.reports.page import render, short
+from aimass.core.reports.page import number, percent, render, short
 from aimass.core.reports.plots import (
     BLUE,
     CARD,
@@ -50,6 +50,8 @@ __all__ = [
     "new_figure",
     "bars",
     "Bar",
+    "number",
+    "percent",
     "short",
     "BLUE",
     "ORANGE",
