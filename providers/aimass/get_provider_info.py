@@ -4,11 +4,159 @@ from __future__ import annotations
 
 from typing import Any
 
+from aimass import __version__
+
+INTEGRATION = "AI Mass"
+_STAGES = (
+    "ingest", "join", "split", "explore", "validate", "clean", "featurize", "train", "evaluate", "optimize", "release",
+)  # fmt: skip
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description in the shape of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-aimass",
-        "name": "AI Mass",
+        "name": INTEGRATION,
         "description": "A machine-learning platform that lives inside Apache Airflow.",
+        "integrations": [{"integration-name": INTEGRATION, "tags": ["software"]}],
+        "operators": [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": [f"aimass.operators.{stage}" for stage in _STAGES],
+            }
+        ],
+        "hooks": [
+            {"integration-name": INTEGRATION, "python-modules": ["aimass.hooks.store", "aimass.hooks.mlflow"]},
+        ],
+        "connection-types": [_store_connection(), _mlflow_connection()],
+        "extra-links": [
+            "aimass.links.report.ReportLink",
+            "aimass.links.mlflow.MlflowRunLink",
+            "aimass.links.mlflow.ModelVersionLink",
+        ],
+        "asset-uris": [
+            {
+                "schemes": ["aimass"],
+                "handler": "aimass.operators.assets.sanitize_uri",
+                "factory": "aimass.operators.assets.create_asset",
+            }
+        ],
+        "cli": ["aimass.cli.get_cli_commands"],
+        "config": {
+            "aimass": {"description": "Where AI Mass stores, and what a trigger may name.", "options": _options()}
+        },
     }
+
+
+def _store_connection() -> dict[str, Any]:
+    return {
+        "connection-type": "aimass_store",
+        "hook-class-name": "aimass.hooks.store.StoreHook",
+        "hook-name": "AI Mass store",
+        "ui-field-behaviour": {
+            "hidden-fields": ["host", "schema", "port", "extra"],
+            "relabeling": {"login": "Access key or user", "password": "Secret key or password"},
+            "placeholders": {"login": "leave empty for local folders"},
+        },
+        "conn-fields": {
+            "root": {
+                "label": "Root",
+                "description": "Folder or URI under which datasets and artifacts are written.",
+                "schema": {"type": "string", "minLength": 1},
+            },
+            "endpoint_url": {
+                "label": "Endpoint",
+                "description": "Address of an S3-compatible service; empty for the cloud's own.",
+                "schema": {"type": ["string", "null"], "format": "url"},
+            },
+            "options": {
+                "label": "File system options",
+                "description": "Further options for fsspec, as a JSON object.",
+                "schema": {"type": ["object", "null"]},
+            },
+        },
+    }
+
+
+def _mlflow_connection() -> dict[str, Any]:
+    return {
+        "connection-type": "aimass_mlflow",
+        "hook-class-name": "aimass.hooks.mlflow.MlflowHook",
+        "hook-name": "AI Mass MLflow",
+        "ui-field-behaviour": {
+            "hidden-fields": ["host", "schema", "port", "login", "extra"],
+            "relabeling": {"password": "Token"},
+            "placeholders": {"password": "bearer token, where the server asks for one"},
+        },
+        "conn-fields": {
+            "tracking_uri": {
+                "label": "Tracking URI",
+                "description": "The server (http://mlflow:5000) or a database URL.",
+                "schema": {"type": "string", "minLength": 1},
+            },
+            "registry_uri": {
+                "label": "Registry URI",
+                "description": "The model registry, where it is another server.",
+                "schema": {"type": ["string", "null"]},
+            },
+        },
+    }
+
+
+def _options() -> dict[str, dict[str, Any]]:
+    return {
+        "store": _option(
+            "Where outputs are written when there is no connection aimass_store; $AIRFLOW_HOME/aimass when empty.",
+            example="s3://bucket/aimass",
+        ),
+        "tracking_uri": _option(
+            "MLflow's address when there is no connection aimass_mlflow; a database file in the store when empty.",
+            example="http://mlflow:5000",
+        ),
+        "registry_uri": _option("MLflow's model registry, where it is another server.", example="http://registry:5000"),
+        "study_storage": _option(
+            "SQLAlchemy URL of the database for hyper-parameter studies; a file in a local store when empty.",
+            example="postgresql+psycopg2://user:password@host/optuna",
+            sensitive=True,
+        ),
+        "spool_dir": _option("Local folder for files of remote stores.", example="/var/spool/aimass"),
+        "pipelines_dir": _option(
+            "Folder of pipeline YAML files; include/pipelines beside the DAG file's folder when empty.",
+            example="/opt/airflow/include/pipelines",
+        ),
+        "check_cache": _option(
+            "Folder in which pipelines found good are remembered; below $AIRFLOW_HOME when empty.",
+            example="/var/cache/aimass",
+        ),
+        "allowed_roots": _option(
+            "Folders and URI prefixes, separated by commas, below which a conf may name paths; none when empty.",
+            example="s3://lake/public,/data/uploads",
+        ),
+        "allowed_connections": _option(
+            "Connection ids, separated by commas, that a trigger's conf may name; none when empty.",
+            example="lake_readonly",
+        ),
+        "allowed_import_prefixes": _option(
+            "Python packages, separated by commas, from which a trigger's conf may import; none when empty.",
+            example="acme.models",
+        ),
+        "api_url": _option(
+            "Airflow's address for `airflow aimass pipeline run|status`; [api] base_url when empty.",
+            example="http://localhost:8080",
+        ),
+        "failpoints": _option(
+            "Crash tests only: module:callable that makes the fail points. Leave it empty.",
+            example="aimass.core.testing.failpoints:from_environment",
+        ),
+    }
+
+
+def _option(description: str, *, example: str, sensitive: bool = False) -> dict[str, Any]:
+    option: dict[str, Any] = {
+        "description": description,
+        "version_added": __version__,
+        "type": "string",
+        "example": example,
+        "default": "",
+    }
+    return {**option, "sensitive": True} if sensitive else option

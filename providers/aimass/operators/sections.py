@@ -1,0 +1,126 @@
+"""Sections of a trigger's `conf`: laid over the written configuration, and checked before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aimass.core.errors import ConfigError, UnknownNameError
+from aimass.hooks.allow import AllowList
+
+# Airflow's own operators put such keys into a conf; they are not for us.
+_FOREIGN_PREFIX = "_"
+
+
+def merge(written: Any, override: Any) -> Any:
+    """Lay `override` over `written`: mappings key by key, anything else as a whole.
+
+    A mapping that names another ``type`` replaces the written one, whose settings belong to another backend.
+    """
+    if not isinstance(written, Mapping) or not isinstance(override, Mapping):
+        return override
+    if "type" in override and override["type"] != written.get("type"):
+        return dict(override)
+    return {**written, **{key: merge(written.get(key), value) for key, value in override.items()}}
+
+
+def overlay(config: Mapping[str, Any], conf: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
+    """Return `config` under what `conf` changes.
+
+    Parameters
+    ----------
+    config : mapping
+        The written configuration of a stage.
+    conf : mapping
+        The trigger's conf.
+    keys : mapping of str to str
+        ``{path in the conf: key of the configuration}``; the empty key is the whole configuration.
+    """
+    result = dict(config)
+    for path, key in keys.items():
+        override = _at(conf, path)
+        if override is None:
+            continue
+        if key:
+            result[key] = merge(result.get(key), override)
+        elif isinstance(override, Mapping):
+            result = merge(result, override)
+        else:
+            raise ConfigError(
+                f"The conf's section {path!r} is {override!r}"[:200], expected="a mapping of keys to values"
+            )
+    return result
+
+
+def check_conf(conf: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -> None:
+    """Check a whole `conf` before the first stage runs.
+
+    Parameters
+    ----------
+    conf : mapping
+        The trigger's conf.
+    sections : sequence of mapping
+        What it may change: ``{"stage": verb, "config": written configuration, "keys": see `overlay`}``.
+
+    Raises
+    ------
+    NotAllowedError
+        It names a connection, path or import that ``[aimass]`` does not allow.
+    ConfigError
+        It has an unknown section or key, or an impossible value.
+    """
+    own = {name: value for name, value in conf.items() if not name.startswith(_FOREIGN_PREFIX)}
+    _check_names(own, [path for section in sections for path in section["keys"]])
+    AllowList.from_options().check(own, where="conf")
+    for section in sections:
+        changed = overlay(section["config"], own, section["keys"])
+        if changed != section["config"]:
+            check_stage_config(section["stage"], changed, where=f"the conf for {section['stage']!r}")
+
+
+def check_stage_config(stage: str, document: Mapping[str, Any], *, where: str) -> None:
+    """Validate the configuration of `stage`; the inputs, which only a run knows, must not be in it.
+
+    Raises
+    ------
+    ConfigError
+        Each mistake by key, with the nearest valid name.
+    """
+    # The stages bring polars with them: only who checks pays for it.
+    from aimass.core.settings import InputMarker, has_marker, parse_settings
+    from aimass.core.stages import STAGES
+
+    model = STAGES.load(stage).config
+    inputs = {name: info for name, info in model.model_fields.items() if has_marker(info, InputMarker)}
+    for name in inputs.keys() & document.keys():
+        raise ConfigError(
+            f"In {where}: {name!r} is set by the pipeline itself", mistakes=[(name, "is set by the pipeline itself")]
+        )
+    stand_ins = {name: _stand_in(info.annotation) for name, info in inputs.items()}
+    parse_settings(model, {**stand_ins, **document}, where=where)
+
+
+def _stand_in(annotation: Any) -> Any:
+    """Return some value of an input's type: an address, or a mapping of addresses."""
+    return {"any": "file:///any"} if "dict" in str(annotation).lower() else "file:///any"
+
+
+def _at(conf: Any, path: str) -> Any:
+    """Return what stands in `conf` at the dotted `path`, or None."""
+    for name in path.split("."):
+        conf = conf.get(name) if isinstance(conf, Mapping) else None
+    return conf
+
+
+def _check_names(conf: Mapping[str, Any], paths: Iterable[str]) -> None:
+    """Refuse a name that leads to no configuration."""
+    tree: dict[str, set[str]] = {}
+    for path in paths:
+        head, _, rest = path.partition(".")
+        tree.setdefault(head, set()).update([rest] if rest else [])
+    for name, value in conf.items():
+        if name not in tree:
+            raise UnknownNameError("section of the conf", name, tree)
+        for inner in value if tree[name] and isinstance(value, Mapping) else ():
+            if inner not in tree[name]:
+                raise UnknownNameError(f"name in the conf's section {name!r}", inner, tree[name])

@@ -1,0 +1,140 @@
+"""What every stage's operator does: lay the trigger's `conf` over the configuration, run the stage, tell Airflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseOperator
+
+from aimass.hooks.allow import AllowList
+from aimass.hooks.options import failpoints
+from aimass.hooks.runtime import build_runtime
+from aimass.operators.assets import SCHEME, event_extra, stage_asset
+from aimass.operators.failures import translated_failures
+from aimass.operators.progress import TaskProgress
+from aimass.operators.sections import check_conf, overlay
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from aimass.core.compute.base import Compute
+    from aimass.core.deps import Runtime
+
+
+class StageOperator(BaseOperator):
+    """Run one stage of the engine.
+
+    Parameters
+    ----------
+    config : mapping
+        The stage's configuration; its inputs are usually other tasks' results (``split.output["uri"]``). Templated.
+    project : str
+        The pipeline that outputs belong to; the asset is ``aimass://<project>/<task_id>``. Templated.
+    compute : str or mapping
+        Where the stage runs: ``"local"``, or a mapping with ``type`` and that compute's settings.
+    conf_keys : mapping, optional
+        What the trigger's conf may change here: ``{path in the conf: key of config}``, the empty key being the whole:
+        ``{"train": ""}``.
+    conf_checks : sequence of mapping, optional
+        What the conf may change anywhere in the DAG; given to its first task, which then checks the whole conf before
+        anything runs. See `aimass.operators.sections.check_conf`.
+    store_conn_id, tracking_conn_id : str
+        Connections of type ``aimass_store`` and ``aimass_mlflow``; where a default one does not exist, the options of
+        ``[aimass]`` hold.
+
+    Returns
+    -------
+    dict
+        The stage's result: addresses, counts, metrics; never rows or weights.
+    """
+
+    stage: ClassVar[str]
+    template_fields: Sequence[str] = ("config", "project")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"config": "json"}
+    ui_color = "#e6f2ef"
+
+    def __init__(
+        self,
+        *,
+        config: Mapping[str, Any] | None = None,
+        project: str = "default",
+        compute: str | Mapping[str, Any] = "local",
+        conf_keys: Mapping[str, str] | None = None,
+        conf_checks: Sequence[Mapping[str, Any]] = (),
+        store_conn_id: str = "aimass_store",
+        tracking_conn_id: str = "aimass_mlflow",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.config = config or {}
+        self.project = project
+        self.compute = compute
+        self.conf_keys = conf_keys
+        self.conf_checks = conf_checks
+        self.store_conn_id = store_conn_id
+        self.tracking_conn_id = tracking_conn_id
+        if not self.outlets and "{" not in project:
+            self.outlets = [stage_asset(project, self.task_id)]
+
+    def execute(self, context: Context) -> Any:
+        """Run the stage and return its result."""
+        with translated_failures():
+            result = self.run_stage(context, self.stage_config(context))
+        self.result_ = result
+        self._announce(context, result)
+        return result
+
+    def stage_config(self, context: Context) -> dict[str, Any]:
+        """Return the configuration of this run: what is written, under the conf's section.
+
+        Raises
+        ------
+        ConfigError, NotAllowedError
+            The conf is wrong or names what it may not.
+        """
+        conf = context["dag_run"].conf or {}
+        if conf and self.conf_checks:
+            check_conf(conf, self.conf_checks)
+        changed = overlay(self.config, conf, self.conf_keys or {})
+        if changed != self.config:
+            AllowList.from_options().check(conf, where="conf")
+            self.log.info(
+                "The conf changes this stage: %s", ", ".join(k for k in changed if changed[k] != self.config.get(k))
+            )
+        return changed
+
+    def run_stage(self, context: Context, config: Mapping[str, Any]) -> Any:
+        """Run this operator's stage with `config` on its compute."""
+        from aimass.core.backends import backend_of
+        from aimass.core.compute import COMPUTES
+
+        document = {"type": self.compute} if isinstance(self.compute, str) else dict(self.compute)
+        backend, settings = backend_of(COMPUTES, document)
+        self._running: Compute = backend(settings)
+        progress = TaskProgress(self.log, context)
+        return self._running.run(self.stage, config, self.runtime(context), progress=progress, failpoints=failpoints())
+
+    def runtime(self, context: Context) -> Runtime:
+        """Return the surroundings of the stage: store, tracking, run and principal."""
+        run = context["dag_run"]
+        return build_runtime(
+            store_conn_id=self.store_conn_id,
+            tracking_conn_id=self.tracking_conn_id,
+            project=self.project,
+            run_id=f"{run.dag_id}/{run.run_id}",
+            principal=run.triggering_user_name or self.owner,
+        )
+
+    def on_kill(self) -> None:
+        """Stop the stage wherever it runs."""
+        running = getattr(self, "_running", None)
+        if running is not None:
+            running.cancel()
+
+    def _announce(self, context: Context, result: Mapping[str, Any]) -> None:
+        """Say in the log whether work was reused, and hand the result's address on with the asset's event."""
+        self.log.info("%s: %s %s", self.stage, "reused" if result.get("reused") else "published", result.get("uri", ""))
+        for outlet in self.outlets:
+            if getattr(outlet, "uri", "").startswith(f"{SCHEME}://"):
+                context["outlet_events"][outlet].extra = event_extra(result)

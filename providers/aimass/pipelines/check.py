@@ -1,0 +1,80 @@
+"""Check a pipeline against the stages themselves, and remember which files were found good.
+
+The stages' configurations live beside code that imports polars and pyarrow: a check costs about half a second. Airflow
+parses every file again and again, so the verdict "good" is kept, under the digest of the file and of our own code;
+"bad" is never kept, since installing a package may cure it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import aimass
+from aimass.core.errors import ConfigError
+from aimass.hooks.options import default_store, option
+from aimass.operators.sections import check_stage_config
+from aimass.pipelines.load import PipelineError, key_lines
+from aimass.pipelines.model import Pipeline, StageSection
+
+
+def check_pipeline(pipeline: Pipeline, file: Path) -> None:
+    """Check every section against the stage that it configures.
+
+    Raises
+    ------
+    PipelineError
+        All mistakes of all sections, each with its key and line in the file.
+    """
+    mistakes = [mistake for section in pipeline.sections() for mistake in _mistakes(section)]
+    if mistakes:
+        raise PipelineError(file, mistakes, key_lines(file))
+
+
+def check_once(pipeline: Pipeline, file: Path) -> None:
+    """Check `file` unless the same content was found good by the same code before."""
+    seal = _seal_file(file)
+    if seal.exists():
+        return
+    check_pipeline(pipeline, file)
+    # A folder that cannot be written costs time, nothing else.
+    with contextlib.suppress(OSError):
+        seal.parent.mkdir(parents=True, exist_ok=True)
+        seal.touch()
+
+
+def _mistakes(section: StageSection) -> list[tuple[str, str]]:
+    where = f"the section of {section.stage!r}"
+    try:
+        check_stage_config(section.stage, section.config, where=where)
+    except ConfigError as error:
+        place = next(iter(section.keys))
+        found = error.details.get("mistakes", [])
+        if error.message.startswith(f"In {where}:"):
+            return [(section.written(key), text) for key, text in found]
+        # A backend found it in its own settings: those are written below the section's first key.
+        kind = error.message.partition(":")[0]
+        return [(f"{place}.{key}", f"{text}; {kind[0].lower()}{kind[1:]}") for key, text in found] or [
+            (place, str(error))
+        ]
+    return []
+
+
+def _seal_file(file: Path) -> Path:
+    digest = hashlib.sha256(file.read_bytes())
+    for line in _code_fingerprint():
+        digest.update(line.encode())
+    folder = option("check_cache") or os.path.join(os.path.dirname(default_store()), ".aimass-checked")
+    return Path(folder) / digest.hexdigest()
+
+
+def _code_fingerprint() -> Iterator[str]:
+    """Yield what changes whenever our code does: in a checkout, a saved file; after an upgrade, the version."""
+    yield aimass.__version__
+    for folder, _, names in os.walk(os.path.join(os.path.dirname(aimass.__file__), "core")):
+        for name in sorted(names):
+            if name.endswith(".py"):
+                yield f"{name}{os.stat(os.path.join(folder, name)).st_mtime_ns}"

@@ -1,0 +1,124 @@
+"""A pipeline as a DAG, from ingest to release."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, TriggerRule, XComArg
+
+from aimass.operators.assets import stage_asset
+from aimass.operators.clean import CleanOperator
+from aimass.operators.evaluate import EvaluateOperator
+from aimass.operators.explore import ExploreOperator
+from aimass.operators.featurize import FeaturizeOperator
+from aimass.operators.ingest import IngestOperator
+from aimass.operators.join import JoinOperator
+from aimass.operators.optimize import OptimizeOperator, OptimizePlanOperator, OptimizeWorkOperator
+from aimass.operators.release import ReleaseOperator
+from aimass.operators.split import SplitOperator
+from aimass.operators.stage import StageOperator
+from aimass.operators.train import TrainOperator
+from aimass.operators.validate import ValidateOperator
+from aimass.pipelines.model import Pipeline
+
+RETRIES = 2
+RETRY_DELAY = timedelta(seconds=5)
+
+
+def pipeline_dag(pipeline: Pipeline, file: Path) -> DAG:
+    """Return the DAG of `pipeline`, which was read from `file`."""
+    with DAG(
+        dag_id=pipeline.dag_id,
+        description=pipeline.description.strip().partition("\n")[0][:300] or None,
+        doc_md=_doc(pipeline, file),
+        schedule=pipeline.schedule,
+        catchup=False,
+        tags=["aimass", pipeline.name],
+        default_args={
+            "owner": pipeline.owner,
+            "retries": RETRIES,
+            "retry_delay": RETRY_DELAY,
+            "project": pipeline.name,
+            "compute": pipeline.compute,
+        },
+        max_active_runs=1,
+        # The run of a paused DAG waits for ever, without a word.
+        is_paused_upon_creation=False,
+    ) as dag:
+        _Tasks(pipeline).build()
+    return dag
+
+
+class _Tasks:
+    """Builds the tasks inside the open DAG."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._sections = {section.stage: section for section in pipeline.sections()}
+
+    def build(self) -> None:
+        """Add every task that the pipeline asks for."""
+        joined = self._task(JoinOperator, {"tables": self._ingest()}, table_names=list(self._pipeline.sources))
+        split = self._task(SplitOperator, {"dataset": _uri(joined)})
+        rows = {"dataset": _uri(split)}
+        explored = self._task(ExploreOperator, rows)
+        validated = self._task(ValidateOperator, {**rows, "exploration": _uri(explored)})
+        clean = self._task(CleanOperator, rows)
+        validated >> clean
+        featurized = self._task(FeaturizeOperator, {"dataset": _uri(clean), "raw": _uri(split)})
+        features = {"dataset": _uri(featurized)}
+        trained = self._task(TrainOperator, features)
+        evaluated = self._task(EvaluateOperator, {**features, "model": _uri(trained), "split": "validation"})
+        model = trained
+        if self._pipeline.optimize is not None:
+            model = self._search({**features, "evaluation": _uri(evaluated), "baseline": _uri(trained)})
+        tested = {**features, "model": _uri(model), "split": "test"}
+        best = self._task(EvaluateOperator, tested, task_id="evaluate_best")
+        evaluated >> best
+        if self._pipeline.release is not None:
+            made = {"model": model, "features": featurized, "raw": split, "evaluation": best}
+            self._task(ReleaseOperator, {name: _uri(task) for name, task in made.items()})
+
+    def _ingest(self) -> XComArg:
+        """Add ingest, mapped over the sources; return its results, in the order of the sources."""
+        ingest = IngestOperator.partial(
+            task_id="ingest",
+            conf_checks=[section._asdict() for section in self._pipeline.sections()],
+            map_index_template="{{ task.config['name'] }}",
+            outlets=[stage_asset(self._pipeline.name, "ingest")],
+        ).expand_kwargs([{"config": one.config, "conf_keys": one.keys} for one in self._pipeline.ingests()])
+        return ingest.output
+
+    def _search(self, inputs: dict[str, Any]) -> StageOperator:
+        """Add the rounds of the search: a parent asks, workers try, and the last task takes the best."""
+        section = self._sections["optimize"]
+        shared: dict[str, Any] = {"config": {**section.config, **inputs}, "conf_keys": section.keys}
+        done = self._task(OptimizeOperator, inputs, trigger_rule=TriggerRule.NONE_FAILED)
+        before: list[Any] = []
+        for number in range(1, self._pipeline.rounds + 1):
+            # A round that a conf took away has no assignments: its workers are skipped, and the next task goes on.
+            plan = OptimizePlanOperator(
+                task_id=f"plan_{number}", round_index=number - 1, trigger_rule=TriggerRule.NONE_FAILED, **shared
+            )
+            work = OptimizeWorkOperator.partial(task_id=f"work_{number}", **shared).expand(assignment=plan.output)
+            before >> plan
+            before = [work]
+        before >> done
+        return done
+
+    def _task(self, operator: type[StageOperator], inputs: dict[str, Any], **arguments: Any) -> StageOperator:
+        """Add the task of `operator`'s stage, with its section's configuration and `inputs`."""
+        section = self._sections[operator.stage]
+        arguments = {"task_id": operator.stage, "conf_keys": section.keys, **arguments}
+        return operator(config={**section.config, **inputs}, **arguments)
+
+
+def _uri(task: StageOperator) -> Any:
+    """Return the address that `task` will publish."""
+    return task.output["uri"]  # type: ignore[index] # a task that is not mapped has a plain output
+
+
+def _doc(pipeline: Pipeline, file: Path) -> str:
+    return f"{pipeline.description.strip()}\n\nWritten in `{file.name}`."
