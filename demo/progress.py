@@ -13,10 +13,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from demo.errors import DemoError
 from demo.rest import Airflow
-from demo.services import Services
+from demo.services import NEEDED, Services
 
 POLL_S = 0.5
+# A server whose machine is busy with training may be late.
+SILENCE_S = 60.0
 LEAST_S_BETWEEN_LINES = 3.0
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 WAITING = {"", "scheduled", "queued", "no_status"}
@@ -138,16 +141,16 @@ def watch(airflow: Airflow, services: Services, dag_id: str, run_id: str, order:
         The DAG's task ids in the order in which they run.
     """
     display: Display = LiveTable() if sys.stdout.isatty() else Lines()
-    started = time.monotonic()
+    started = heard = time.monotonic()
     known: dict[tuple[str, int], Task] = {}
     try:
         while True:
-            services.check_alive(set(services.running()) | {"api-server", "scheduler"})
-            # The state is read first: a run that has ended has told everything by the time its tasks are read.
-            state = str(airflow.run(dag_id, run_id)["state"])
-            for instance in airflow.tasks(dag_id, run_id):
-                task = _look(airflow, dag_id, run_id, instance, known.get(_key(instance)))
-                known[task.task_id, task.map_index] = task
+            services.check_alive(set(NEEDED))
+            try:
+                state = _look_at_all(airflow, dag_id, run_id, known)
+                heard = time.monotonic()
+            except OSError as error:
+                state = _patience(error, time.monotonic() - heard)
             tasks = _sorted(known.values(), order)
             elapsed_s = time.monotonic() - started
             display.show(tasks, elapsed_s)
@@ -156,6 +159,23 @@ def watch(airflow: Airflow, services: Services, dag_id: str, run_id: str, order:
             time.sleep(POLL_S)
     finally:
         display.close()
+
+
+def _look_at_all(airflow: Airflow, dag_id: str, run_id: str, known: dict[tuple[str, int], Task]) -> str:
+    """Bring `known` up to date and return the run's state."""
+    # The state is read first: a run that has ended has told everything by the time its tasks are read.
+    state = str(airflow.run(dag_id, run_id)["state"])
+    for instance in airflow.tasks(dag_id, run_id):
+        task = _look(airflow, dag_id, run_id, instance, known.get(_key(instance)))
+        known[task.task_id, task.map_index] = task
+    return state
+
+
+def _patience(error: OSError, silent_s: float) -> str:
+    """Return no state for a busy server; raise DemoError once it has been silent for too long."""
+    if silent_s > SILENCE_S:
+        raise DemoError(f"Airflow's REST has not answered well for {silent_s:.0f} s: {error}") from error
+    return ""
 
 
 def _look(airflow: Airflow, dag_id: str, run_id: str, instance: dict[str, Any], before: Task | None) -> Task:

@@ -64,10 +64,15 @@ class Airflow:
         found: list[dict[str, Any]] = page["task_instances"]
         return found
 
-    def progress(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
-        """Return the last line that a running task has put into its state store; empty where it has not."""
+    def progress_entry(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, Any] | None:
+        """Return what a task has put into its state store as progress, with the time; None where it has not."""
         path = ("dags", dag_id, "dagRuns", run_id, "taskInstances", task_id, "state-store", "progress")
-        found = self.get(*path, map_index=map_index)
+        found: dict[str, Any] | None = self.get(*path, map_index=map_index)
+        return found
+
+    def progress(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> str:
+        """Return the last line that a running task has told; empty where it has not."""
+        found = self.progress_entry(dag_id, run_id, task_id, map_index)
         return _progress_text(found["value"]) if found else ""
 
     def result(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:

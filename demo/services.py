@@ -23,6 +23,9 @@ from demo.errors import DemoError
 from demo.home import HOST, Home
 from demo.processes import Identity
 
+NEEDED = ("mlflow", "api-server", "scheduler", "dag-processor")
+# Wanted by deferrable tasks only, of which our local pipelines have none: it starts when it no longer slows the rest.
+LATE = "triggerer"
 START_TIMEOUT_S = 180.0
 TERM_GRACE_S = 5.0
 POLL_S = 0.2

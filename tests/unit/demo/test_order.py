@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from demo.__main__ import _in_order
+from demo.startup import in_order
 
 
 def test_tasks_come_in_the_order_in_which_they_run() -> None:
@@ -10,4 +10,4 @@ def test_tasks_come_in_the_order_in_which_they_run() -> None:
         {"task_id": "b", "downstream_task_ids": ["a_last"]},
         {"task_id": "c", "downstream_task_ids": ["a_last"]},
     ]
-    assert _in_order(tasks) == ["z_first", "b", "c", "a_last"]
+    assert in_order(tasks) == ["z_first", "b", "c", "a_last"]

@@ -1,0 +1,1 @@
+"""One module per figure that we promise: `python -m benchmarks.<name>` prints a table and, last, one line of JSON."""

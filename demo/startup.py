@@ -1,0 +1,101 @@
+"""From nothing to a running Airflow that knows its DAGs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from demo import machine
+from demo.errors import DemoError
+from demo.home import REPOSITORY, Home
+from demo.rest import Airflow
+from demo.services import LATE, NEEDED, Services
+
+SETTINGS_FILE = REPOSITORY / "airflow_settings.yaml"
+PARSE_TIMEOUT_S = 90.0
+POLL_S = 0.3
+
+
+def start(home: Home) -> None:
+    """Bring every service up; those that run already stay as they are."""
+    with home.locked():
+        _start(home, Services(home))
+
+
+def _start(home: Home, services: Services) -> None:
+    running = services.running()
+    if running.keys() >= set(NEEDED):
+        services.wait_until_ready(set(NEEDED))
+        say("everything runs already")
+        return
+    if running:
+        say(f"only {', '.join(sorted(running))} still ran: starting anew")
+        services.stop()
+    started = time.monotonic()
+    home.prepare()
+    machine.check(home.folder)
+    for sentence in home.choose_ports():
+        say(sentence)
+    home.write_password()
+    try:
+        _start_services(services)
+    except BaseException:
+        services.stop()
+        raise
+    say(f"everything runs after {time.monotonic() - started:.1f} s")
+
+
+def _start_services(services: Services) -> None:
+    by_name = {service.name: service for service in services.known()}
+    say(f"starting MLflow at {services.home.mlflow_url} and Airflow at {services.home.airflow_url}")
+    services.start(by_name[NEEDED[0]])
+    services.migrate()
+    for name in NEEDED[1:]:
+        services.start(by_name[name])
+    services.apply_settings(SETTINGS_FILE)
+    services.wait_until_ready(set(NEEDED))
+
+
+def start_late(services: Services) -> None:
+    """Start the triggerer, unless it runs."""
+    with services.home.locked():
+        if LATE not in services.running():
+            services.start(next(service for service in services.known() if service.name == LATE))
+
+
+def wait_for_dag(airflow: Airflow, dag_id: str) -> list[str]:
+    """Wait until Airflow has read the DAG; return its task ids in the order in which they run."""
+    deadline = time.monotonic() + PARSE_TIMEOUT_S
+    while (dag := airflow.get("dags", dag_id)) is None:
+        if time.monotonic() > deadline:
+            problems = airflow.get("importErrors")["import_errors"]
+            seen = "; ".join(f"{each['filename']}: {each['stack_trace'].strip().splitlines()[-1]}" for each in problems)
+            raise DemoError(
+                f"Airflow has no DAG {dag_id} after {PARSE_TIMEOUT_S:.0f} s. "
+                f"Import errors: {seen or 'none'}. Is there an include/pipelines/*.yaml of that name?"
+            )
+        time.sleep(POLL_S)
+    if any(tag["name"] == "broken" for tag in dag["tags"]):
+        raise DemoError(f"The pipeline of {dag_id} cannot be read:\n{airflow.get('dags', dag_id, 'details')['doc_md']}")
+    if dag["is_paused"]:
+        airflow.unpause(dag_id)
+    return in_order(airflow.get("dags", dag_id, "tasks")["tasks"])
+
+
+def in_order(tasks: list[dict[str, Any]]) -> list[str]:
+    """Return task ids so that each stands after all that it waits for; ties by name."""
+    waits: dict[str, set[str]] = {task["task_id"]: set() for task in tasks}
+    for task in tasks:
+        for after in task["downstream_task_ids"]:
+            waits[after].add(task["task_id"])
+    ordered: list[str] = []
+    while waits:
+        ready = min(task_id for task_id, before in waits.items() if before <= set(ordered))
+        ordered.append(ready)
+        del waits[ready]
+    return ordered
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal one thing."""
+    print(f"demo: {text}", flush=True)
