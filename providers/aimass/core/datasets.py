@@ -195,7 +195,7 @@ class DatasetWriter:
         self._store = store
         self._folder = folder
         self._failpoints = failpoints or NoFailpoints()
-        self._tags = tags or {}
+        self._tags = dict(tags or {})
         self._schema: pa.Schema | None = None
         self._shares: dict[Split | None, _Share] = {}
 
@@ -266,6 +266,10 @@ class DatasetWriter:
         for share in self._shares.values():
             share.abandon()
 
+    def tag(self, column: str, tags: dict[str, str]) -> None:
+        """Add tags that are known only after the rows were seen."""
+        self._tags[column] = {**self._tags.get(column, {}), **tags}
+
     @property
     def columns(self) -> list[Column]:
         """The schema, for the manifest."""
@@ -306,7 +310,7 @@ class _Share:
         """Buffer the first rows of `table`, up to the end of the open group; return how many."""
         piece = table.slice(0, self._group_rows - self._pending_rows)
         sizes = self._pending_bytes + np.cumsum(_row_bytes(piece))
-        taken = min(piece.num_rows, int(np.searchsorted(sizes, BYTES_PER_GROUP)) + 1)
+        taken: int = min(piece.num_rows, int(np.searchsorted(sizes, BYTES_PER_GROUP)) + 1)
         self._pending.append(piece.slice(0, taken))
         self._pending_rows += taken
         self.rows += taken

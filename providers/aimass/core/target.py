@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import Literal
 
@@ -13,6 +14,10 @@ from aimass.core.settings import Settings
 from aimass.core.sql import sql_expression
 
 SHOWN_CLASSES = 10
+
+NULL_WITH_TARGET = "null_with_target"
+"""Column tag: JSON ``[rows where the column is null, rows]`` among the rows dropped because their target is null. What
+is missing together with the outcome was written down together with it; explore reads this."""
 
 
 class TargetSettings(Settings):
@@ -74,6 +79,7 @@ class TargetWatch:
         self.dropped = 0
         self.classes: Counter[bool | int | str] = Counter()
         self._settings = settings
+        self._nulls: Counter[str] = Counter()
 
     def see(self, batch: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of `batch` that have a target."""
@@ -88,6 +94,8 @@ class TargetWatch:
                     column=name,
                 )
             self.dropped += nulls
+            without = batch.filter(pl.col(name).is_null()).drop(name).null_count()
+            self._nulls.update(dict(zip(without.columns, without.row(0), strict=True)))
             batch = batch.filter(pl.col(name).is_not_null())
         self.classes.update(dict(batch[name].value_counts().iter_rows()))
         if len(self.classes) > 2:
@@ -103,6 +111,12 @@ class TargetWatch:
         positive = self._settings.positive
         if positive is not None and str(positive) not in {str(value) for value in self.classes}:
             raise self._error(f"never has the positive value {positive!r}", f"one of {self._shown()}")
+
+    def tags(self) -> dict[str, dict[str, str]]:
+        """Return the tag `NULL_WITH_TARGET` of every column that was null in some of the dropped rows."""
+        return {
+            name: {NULL_WITH_TARGET: json.dumps([count, self.dropped])} for name, count in self._nulls.items() if count
+        }
 
     def _shown(self) -> str:
         return ", ".join(repr(value) for value in sorted(self.classes, key=str)[:SHOWN_CLASSES])

@@ -24,9 +24,7 @@ from aimass.core.exploration.associations import correlation_matrix
 from aimass.core.exploration.label import Labels, auc_error, bin_numbers, single_column_auc
 from aimass.core.exploration.profile import ColumnProfile, LabelLink, LeakageSuspect
 from aimass.core.settings import Settings
-
-NULL_WITH_TARGET = "null_with_target"
-"""Column tag: JSON ``[rows where the column is null, rows]`` among the rows dropped because their target was null."""
+from aimass.core.target import NULL_WITH_TARGET
 
 CERTAIN_AUC = 0.99
 OUTSTANDING = 2.0

@@ -43,8 +43,7 @@ class JoinResult(StageResult):
     dropped_null_target: int = Field(default=0, description="Rows left out because their target is null.")
     unmatched: dict[str, int] = Field(
         default_factory=dict,
-        description="By joined table: rows without a partner, among those that `where` keeps (left join) or of all that "
-        "came before (inner join).",
+        description="By joined table: rows without a partner, among those kept (left join) or before (inner join).",
     )
     classes: dict[str, int] = Field(default_factory=dict, description="Rows by value of the target.")
 
@@ -67,10 +66,10 @@ def _join(config: JoinConfig, deps: Deps, output: Output) -> JoinResult:
         deps.progress.report(ProgressEvent("joining", done=rows, unit="rows"))
     if watch is not None and (rows or watch.dropped):
         watch.finish()
+        for name, tags in watch.tags().items():
+            writer.tag(name, tags)
     if not rows:
-        raise EmptyDataError(
-            "No rows are left after the join", expected="at least one row", hint="Check `where` and inner joins"
-        )
+        raise EmptyDataError("The join left no rows", expected="at least one", hint="Check `where` and inner joins")
     return JoinResult(
         rows=rows,
         columns=len(writer.columns),
