@@ -25,7 +25,7 @@ class JoinStep(Settings):
     how: Literal["left", "inner"] = Field(default="left", description="Keep rows without a partner, or not.")
     prefix: str = Field(
         default="",
-        description="Put before the joined columns' names. A name that is taken gets the table's name before it anyway.",
+        description="Put before the joined columns' names; where it is empty, a taken name gets the table's name.",
     )
 
     @property
@@ -80,7 +80,7 @@ def _check_keys(left: pl.Schema, right: pl.Schema, step: JoinStep) -> None:
         are_integers = left[mine].is_integer() and right[theirs].is_integer()
         if left[mine] != right[theirs] and not are_integers:
             raise SchemaMismatchError(
-                f"{mine!r} is of type {left[mine]}, but {theirs!r} of the table {step.table!r} is of type {right[theirs]}",
+                f"{mine!r} is of type {left[mine]}, but {theirs!r} of {step.table!r} is of type {right[theirs]}",
                 expected="the same type on both sides of a join",
                 hint="Set `types` of one of the sources",
                 column=mine,

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any, cast
@@ -186,7 +186,7 @@ class Store:
             folder = self.path(uri)
             return sorted(child.name for child in folder.iterdir()) if folder.exists() else []
 
-    def glob(self, pattern: str) -> list[str]:
+    def glob(self, pattern: str) -> Sequence[str]:
         """Return the URIs that match `pattern` (itself when it has no wildcard), sorted."""
         if not any(mark in pattern for mark in "*?["):
             return [as_uri(pattern)]

@@ -156,4 +156,5 @@ def _outside(ends: Offsets, spans: Offsets) -> Offsets:
         return ends
     nearest = np.searchsorted(spans[:, 0], ends, side="right") - 1
     inside = (nearest >= 0) & (ends <= spans[nearest, 1])
-    return ends[~inside]
+    outside: Offsets = ends[~inside]
+    return outside

@@ -89,8 +89,7 @@ def convert(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     except pa.ArrowInvalid:
         values = pc.utf8_trim_whitespace(values)
         found = pc.cast(values, target)
-    is_number = pa.types.is_integer(target) or pa.types.is_floating(target)
-    if is_number and pc.any(pc.match_substring(values, "x", ignore_case=True)).as_py():
+    if pa.types.is_integer(target) and _has_letter_x(values):
         # Arrow reads 0x1F as a number; in a table it is a code.
         raise pa.ArrowInvalid("a hexadecimal code is no number")
     return found
@@ -126,6 +125,10 @@ def _cast(column: pa.ChunkedArray, target: pa.DataType, reason: str, faults: dic
         for index in pc.indices_nonzero(is_bad).to_pylist():
             faults.setdefault(index, reason)
         return convert(pc.if_else(is_bad, pa.scalar(None, column.type), column), target)
+
+
+def _has_letter_x(values: pa.ChunkedArray) -> bool:
+    return any(pc.any(pc.match_substring(values, letter)).as_py() for letter in "xX")
 
 
 def _misfits(values: pa.Array, target: pa.DataType) -> list[pa.Array]:

@@ -31,7 +31,7 @@ class Delimited:
     """
 
     def __init__(self, *, delimiter: str, quote: str | None, has_header: bool, null_values: Sequence[str]) -> None:
-        self.quoting = Quoting(quote.encode(), delimiter.encode()) if quote else None
+        self.quoting: Quoting | None = Quoting(quote.encode(), delimiter.encode()) if quote else None
         self._parsing = {
             "delimiter": delimiter,
             "quote_char": quote or False,

@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from aimass.core.errors import CorruptDataError, EmptyDataError
-from aimass.core.sources.blocks import Block
+from aimass.core.sources.blocks import Block, Quoting
 from aimass.core.sources.casting import Fault
 from aimass.core.sources.inference import MOMENTS, infer_type
 from aimass.core.sources.listing import SourceFile
@@ -27,7 +27,7 @@ class JsonLines:
     row does not have is null.
     """
 
-    quoting = None
+    quoting: Quoting | None = None
 
     def head(self, block: Block, file: SourceFile) -> Head:
         """Return where the rows begin; each row names its own columns."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError, SchemaMismatchError, missing_column
@@ -18,6 +17,9 @@ from aimass.core.sources.casting import Fault, cast_table
 from aimass.core.sources.listing import SourceFile
 from aimass.core.sources.rejects import reject_table
 from aimass.core.sources.streams import Compression, open_stream
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SAMPLE_BYTES = 16 << 20
 HEAD_BYTES = 64 << 10

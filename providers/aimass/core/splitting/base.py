@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 from pydantic import Field, model_validator
 
 from aimass.core import settings
 from aimass.core.manifest import Split
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SHARES: tuple[Split, ...] = ("train", "validation", "test")
 """The codes that `Splitter.assign` returns are places in this tuple."""
@@ -62,7 +64,8 @@ def uniform(seed: int, first_row: int, n_rows: int) -> npt.NDArray[np.float64]:
 
 def by_thresholds(values: npt.NDArray[Any], validation_from: Any, test_from: Any) -> Codes:
     """Return the share of each value: below both is training, from `test_from` on is test."""
-    return (values >= validation_from).astype(np.int8) + (values >= test_from).astype(np.int8)
+    codes: Codes = (values >= validation_from).astype(np.int8) + (values >= test_from).astype(np.int8)
+    return codes
 
 
 def thresholds(values: npt.NDArray[Any], shares: ShareSettings) -> tuple[Any, Any]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import polars as pl
 from pydantic import Field, model_validator
 
 from aimass.core import settings
 from aimass.core.splitting.base import TEST, TRAIN, VALIDATION, Codes, uniform
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class KFoldSettings(settings.Settings):

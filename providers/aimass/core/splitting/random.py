@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import polars as pl
 from pydantic import Field
 
 from aimass.core import settings
 from aimass.core.splitting.base import Codes, ShareSettings, by_thresholds, thresholds, uniform
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class RandomSettings(ShareSettings):

@@ -5,9 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from pydantic import Field, field_validator
 
 from aimass.core.backends import backend_of
@@ -20,6 +19,9 @@ from aimass.core.sources import SOURCES
 from aimass.core.sources.base import Source
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult
 from aimass.core.storage import text_digest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 EXAMPLES = 3
 BYTES_PER_FILE = 16 << 20

@@ -24,7 +24,7 @@ class SplitConfig(StageConfig):
 
     dataset: InputUri = Field(description="The joined table.")
     split: dict[str, Any] = Field(
-        description="The rule: `type` names it (time, group, stratified, random, k_fold), the other keys are its settings."
+        description="The rule: `type` (time, group, stratified, random, k_fold) and that rule's settings."
     )
 
     @field_validator("split")
