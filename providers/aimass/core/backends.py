@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from aimass.core.errors import ConfigError
@@ -16,6 +18,28 @@ class HasSettings(Protocol):
 
 
 B = TypeVar("B", bound=HasSettings)
+
+
+@dataclass(frozen=True)
+class BackendOf:
+    """A note on a configuration field that holds a backend's document, so that help and forms can list the choices.
+
+    Attributes
+    ----------
+    address : str
+        ``module:REGISTRY`` of the family.
+    key : str
+        The key that names the backend.
+    """
+
+    address: str
+    key: str = "type"
+
+    def registry(self) -> Registry[Any]:
+        """Import and return the family's registry."""
+        module, _, attribute = self.address.partition(":")
+        found: Registry[Any] = getattr(importlib.import_module(module), attribute)
+        return found
 
 
 def backend_of(registry: Registry[B], document: Any, *, key: str = "type") -> tuple[B, Any]:

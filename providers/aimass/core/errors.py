@@ -63,14 +63,14 @@ class AimassError(Exception):
         super().__init__(self._text())
 
     def _text(self) -> str:
-        parts = [self.message.rstrip(".") + "."]
+        parts = [_sentence(self.message)]
         if self.expected:
-            parts.append(f"Expected: {self.expected.rstrip('.')}.")
+            parts.append(_sentence(f"Expected: {self.expected}"))
         if self.known is not None:
             shown = ", ".join(self.known[:40]) + (", …" if len(self.known) > 40 else "")
             parts.append(f"Known: {shown or 'none'}.")
         if self.hint:
-            parts.append(f"{self.hint.rstrip('.')}.")
+            parts.append(_sentence(self.hint))
         return " ".join(parts)
 
 
@@ -108,7 +108,9 @@ class MissingDependencyError(TerminalError):
 
     def __init__(self, package: str, *, extra: str | None = None) -> None:
         target = f"'airflow-provider-aimass[{extra}]'" if extra else package
-        super().__init__(f"The package {package!r} is not installed", hint=f"Run: pip install {target}", package=package)
+        super().__init__(
+            f"The package {package!r} is not installed", hint=f"Run: pip install {target}", package=package
+        )
 
 
 class NotFoundError(TerminalError):
@@ -153,6 +155,10 @@ class UnreachableError(TransientError):
 
 class StorageFullError(TransientError):
     """No space is left on the device."""
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith(("?", "!", "…")) else f"{text.rstrip('.')}."
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:

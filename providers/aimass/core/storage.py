@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 
 from upath import UPath
 
-from aimass.core.errors import CorruptDataError, NotFoundError, from_os_error
+from aimass.core.errors import CorruptDataError, NotFoundError, from_os_error, nearest_name
 
 PACKAGE_SCHEME = "package://"
 HASH_BLOCK_BYTES = 1 << 20
@@ -224,8 +224,10 @@ def _package_file(uri: str) -> str:
         ) from None
     path = Path(str(found.locate_file(inner)))
     if not path.exists():
-        known = [str(file) for file in found.files or []]
-        raise NotFoundError(f"{name} ships no file {inner!r}", known=known, uri=uri)
+        known = [str(file) for file in found.files or [] if ".dist-info" not in str(file)]
+        nearest = nearest_name(inner, known)
+        hint = f"Did you mean {nearest!r}?" if nearest else None
+        raise NotFoundError(f"{name} ships no file {inner!r}", known=known, hint=hint, uri=uri, nearest=nearest)
     return path.resolve().as_uri()
 
 

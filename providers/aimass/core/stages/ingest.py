@@ -5,11 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, field_validator
 
-from aimass.core.backends import backend_of
+from aimass.core.backends import BackendOf, backend_of
 from aimass.core.deps import Deps
 from aimass.core.errors import AimassError, DataError, EmptyDataError
 from aimass.core.manifest import File
@@ -31,7 +31,7 @@ class IngestConfig(StageConfig):
     """What to read."""
 
     name: str = Field(description="Name of the table that the source becomes.")
-    source: dict[str, Any] = Field(
+    source: Annotated[dict[str, Any], BackendOf("aimass.core.sources:SOURCES")] = Field(
         description="The source: `type` names its kind, the other keys are that kind's settings."
     )
     max_reject_share: float = Field(

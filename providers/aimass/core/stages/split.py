@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
 from pydantic import Field, field_validator
 
-from aimass.core.backends import backend_of
+from aimass.core.backends import BackendOf, backend_of
 from aimass.core.datasets import Dataset, batches, open_dataset
 from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError, TargetError
@@ -23,7 +23,7 @@ class SplitConfig(StageConfig):
     """What to split, and how."""
 
     dataset: InputUri = Field(description="The joined table.")
-    split: dict[str, Any] = Field(
+    split: Annotated[dict[str, Any], BackendOf("aimass.core.splitting:SPLITTERS")] = Field(
         description="The rule: `type` (time, group, stratified, random, k_fold) and that rule's settings."
     )
 
