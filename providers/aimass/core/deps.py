@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from aimass.core.access import Access, AllowAll, ReadRequest
 from aimass.core.failpoints import Failpoints, NoFailpoints
 from aimass.core.progress import Progress, SilentProgress
-from aimass.core.storage import Store
+from aimass.core.storage import Store, text_digest
 
 
 def utc_now() -> datetime:
@@ -99,6 +99,15 @@ class Deps:
         """Ask the access policy for a read; every read of a source or dataset passes here."""
         request = ReadRequest(self.principal, self.purpose, resource, tuple(columns or ()))
         self.access.check(request)
+
+    def note_use(self, uri: str) -> None:
+        """Note that this run uses the output at `uri`, so that garbage collection leaves it alone; "" is no output."""
+        if not uri:
+            return
+        name = f"{text_digest(uri)[:16]}.json"
+        record = self.store.folder(self.project, "runs", safe_name(self.runtime.run_id), "uses", name)
+        if not self.store.exists(record):
+            self.store.publish_once(record, json.dumps({"uri": uri}).encode())
 
     def pin(self, name: str, value: Callable[[], Any]) -> Any:
         """Return what the first caller of this run got for `name`; so a retry sees what the first attempt saw.

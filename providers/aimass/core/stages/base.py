@@ -168,6 +168,7 @@ class Stage(Generic[C, R]):
         deps = deps.with_purpose(self.name)
         try:
             result = self._run(config, deps)
+            deps.note_use(result.uri)
             refused = self.refusal(result) if self.refusal else None
             if refused is not None:
                 raise refused
