@@ -68,7 +68,8 @@ class Transform(ABC):
         An instance of the class's `Settings`.
     """
 
-    Settings: ClassVar[type[TransformSettings]]
+    Settings: ClassVar[type[settings.Settings]]
+    """Its settings, a subclass of `TransformSettings`."""
     accepts: ClassVar[tuple[Kind, ...]]
     """Kinds of columns that it can work on."""
     replaces: ClassVar[bool] = True
@@ -147,3 +148,8 @@ class Transform(ABC):
 def number(name: str) -> pl.Expr:
     """Return the column `name` as float64, whatever kind of number it holds."""
     return pl.col(name).cast(pl.Float64)
+
+
+def indicator_name(column: str) -> str:
+    """Return the name of the column that says where `column` was missing."""
+    return f"{column}_missing"

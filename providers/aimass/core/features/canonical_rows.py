@@ -8,17 +8,19 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from aimass.core.errors import DataError, SchemaMismatchError, missing_column
 from aimass.core.features import canonical as spec
 from aimass.core.features.canonical import RawColumn
 from aimass.core.features.onnx_builder import MASK_SUFFIX
 from aimass.core.reserved import NULL_STRING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _FLOAT = re.compile(spec.FLOAT_TEXT.removesuffix("$") + r"\Z")
 _INT = re.compile(spec.INT_TEXT.removesuffix("$") + r"\Z")

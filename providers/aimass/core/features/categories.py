@@ -22,7 +22,10 @@ class CategorySettings(TransformSettings):
     """Settings shared by the transforms of categories."""
 
     max_categories: int = Field(
-        default=100_000, ge=1, le=100_000, description="At most so many categories are kept, the most frequent; the rest are rare."
+        default=100_000,
+        ge=1,
+        le=100_000,
+        description="At most so many categories are kept, the most frequent; the rest are rare.",
     )
     min_rows: int = Field(default=1, ge=1, description="A category with fewer training rows is rare.")
 
@@ -39,8 +42,8 @@ class CategoryTransform(Transform):
 
     def _learn(self, frame: pl.LazyFrame) -> None:
         self.categories_: list[list[Any]] = []
+        # Training rows of each category, then of the rare ones together, then of the missing ones.
         self.rows_: list[list[int]] = []
-        """Training rows of each category, then of the rare ones together, then missing ones."""
         missing = missing_counts(frame, self.names)
         for column, without in zip(self.variables, missing, strict=True):
             counts = value_counts(frame, column.name)
@@ -62,7 +65,9 @@ class CategoryTransform(Transform):
         k = len(categories)
         dtype = pl.String if self.variables[index].kind == "string" else pl.Int64
         keys, places = pl.Series(categories, dtype=dtype), pl.Series(range(k), dtype=pl.Int64)
-        found = column.replace_strict(keys, places, default=k, return_dtype=pl.Int64) if k else pl.lit(k, dtype=pl.Int64)
+        found = (
+            column.replace_strict(keys, places, default=k, return_dtype=pl.Int64) if k else pl.lit(k, dtype=pl.Int64)
+        )
         return pl.when(column.is_null()).then(pl.lit(k + 1, dtype=pl.Int64)).otherwise(found)
 
     def _position_node(self, builder: GraphBuilder, index: int) -> str:
@@ -93,9 +98,7 @@ class TableTransform(CategoryTransform):
 
     def expressions(self) -> list[pl.Expr]:
         """Return one look-up per column."""
-        return [
-            self._looked_up(index).alias(output.name) for index, output in enumerate(self.outputs())
-        ]
+        return [self._looked_up(index).alias(output.name) for index, output in enumerate(self.outputs())]
 
     def _looked_up(self, index: int) -> pl.Expr:
         table = self.table(index)
@@ -106,8 +109,7 @@ class TableTransform(CategoryTransform):
         """Add one look-up per column."""
         for index, output in enumerate(self.outputs()):
             table = builder.constant(np.asarray(self.table(index)))
-            found = builder.op("Gather", table, self._position_node(builder, index))
-            builder.set_numbers([output.name], builder.op("Reshape", found, builder.ints([1, -1])))
+            builder.set_vector(output.name, builder.op("Gather", table, self._position_node(builder, index)))
 
 
 def category_label(value: Any) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import polars as pl
 from pydantic import Field, model_validator
 
 from aimass.core.features.base import NUMBERS, Transform, TransformSettings, Variable, number
 from aimass.core.features.onnx_builder import GraphBuilder
-from aimass.core.features.statistics import quantiles
+from aimass.core.features.statistics import iqr_bounds, quantiles
+
+if TYPE_CHECKING:
+    import polars as pl
 
 NO_BOUND = 1.7976931348623157e308
 """The greatest float64 stands for "no bound", since JSON has no infinity."""
@@ -22,10 +24,15 @@ class ClipSettings(TransformSettings):
     low: float | None = Field(default=None, allow_inf_nan=False, description="Least value.")
     high: float | None = Field(default=None, allow_inf_nan=False, description="Greatest value.")
     quantile: float | None = Field(
-        default=None, gt=0, lt=0.5, description="Clip to this quantile of the training rows and its mirror (0.01: 1 to 99 %)."
+        default=None,
+        gt=0,
+        lt=0.5,
+        description="Clip to this quantile of the training rows and its mirror (0.01: 1 to 99 %).",
     )
     iqr: float | None = Field(
-        default=None, gt=0, description="Clip to so many quartile distances below and above the quartiles (often 1.5 or 3)."
+        default=None,
+        gt=0,
+        description="Clip to so many quartile distances below and above the quartiles (often 1.5 or 3).",
     )
 
     @model_validator(mode="after")
@@ -72,14 +79,6 @@ class Clip(Transform):
         """Add a maximum and a minimum for all columns."""
         raised = builder.op("Max", builder.numbers(self.names), builder.column(self.low_))
         builder.set_numbers(self.names, builder.op("Min", raised, builder.column(self.high_)))
-
-
-def iqr_bounds(frame: pl.LazyFrame, name: str, multiple: float) -> tuple[float | None, float | None]:
-    """Return the quartiles of the column `name`, moved out by `multiple` of their distance (Tukey's fences)."""
-    first, third = quantiles(frame, name, (0.25, 0.75))
-    if first is None or third is None:
-        return None, None
-    return first - multiple * (third - first), third + multiple * (third - first)
 
 
 def _bound(value: float | None, without: float) -> float:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import numpy as np
 import polars as pl
 from onnx import TensorProto
 from pydantic import Field
 
-from aimass.core.features.base import Transform, TransformSettings, Variable
-from aimass.core.features.fill import indicator_name
+from aimass.core.features.base import Transform, TransformSettings, Variable, indicator_name
 from aimass.core.features.onnx_builder import GraphBuilder
 from aimass.core.features.statistics import middle, missing_counts
 
@@ -20,6 +18,9 @@ Part = Literal["year", "month", "day", "weekday", "hour", "minute"]
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
 MINUTE_US = 60_000_000
+DAYS_FROM_MARCH_0 = 719_468
+"""From 1 March of the year 0, where leap days end a year, to 1 January 1970."""
+
 # First value and period of what comes round again; a day of the month comes round after about 31.
 CYCLES = {"month": (1, 12), "day": (1, 31), "weekday": (1, 7), "hour": (0, 24), "minute": (0, 60)}
 
@@ -34,12 +35,12 @@ class DatePartsSettings(TransformSettings):
     )
     cyclic: bool = Field(
         default=False,
-        description="Give sine and cosine of the position in its cycle (December is near January); the year stays a number.",
+        description="Sine and cosine of the place in the cycle (December is near January); a year stays a number.",
     )
 
 
 class DateParts(Transform):
-    """``time_month``, ``time_hour_sin`` …
+    """Columns such as ``time_month`` or ``time_hour_sin``.
 
     A missing time counts as the training rows' median time, and ``time_missing`` marks it when the training rows
     missed any. The calendar is the proleptic Gregorian one, before 1970 too.
@@ -59,7 +60,9 @@ class DateParts(Transform):
 
     def outputs(self) -> list[Variable]:
         """Return the parts of each column, and where it was missing."""
-        parts = [f"{name}_{text}" for part in self.settings.parts for text in self._part_names(part) for name in self.names]
+        parts = [
+            f"{name}_{text}" for part in self.settings.parts for text in self._part_names(part) for name in self.names
+        ]
         return [Variable(name, "float", nullable=False) for name in [*parts, *map(indicator_name, self.marked_)]]
 
     def expressions(self) -> list[pl.Expr]:
@@ -93,7 +96,9 @@ class DateParts(Transform):
             else:
                 self._set(builder, part, value)
         if self.marked_:
-            rows = builder.op("Gather", missing, builder.ints([self.names.index(name) for name in self.marked_]), axis=0)
+            rows = builder.op(
+                "Gather", missing, builder.ints([self.names.index(name) for name in self.marked_]), axis=0
+            )
             marks = builder.op("Cast", rows, to=TensorProto.DOUBLE)
             builder.set_numbers([indicator_name(name) for name in self.marked_], marks)
 
@@ -104,41 +109,47 @@ class DateParts(Transform):
 def calendar(builder: GraphBuilder, time_us: str, parts: set[Part]) -> dict[str, str]:
     """Return the int64 tensors of the asked parts of a tensor of microseconds since 1970 UTC.
 
-    Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+    Time is counted from 1 March of the year 0, before the canonicaliser's first date: nothing is negative, so ORT's
+    truncating Div is right.
+
+    Source: Neri and Schneider, "Euclidean affine functions and their application to calendar algorithms",
+    Software: Practice and Experience 53 (2023), section 6.
     """
 
     def of(kind: str, x: str, n: int) -> str:
         return builder.op(kind, x, builder.ints(n))
 
-    days = builder.floor_divide(time_us, DAY_US)
-    in_day = of("Mod", time_us, DAY_US)
-    hours = of("Div", in_day, HOUR_US)
-    found = {"hour": hours, "minute": of("Div", of("Mod", in_day, HOUR_US), MINUTE_US)} if parts & {"hour", "minute"} else {}
+    since_march = of("Add", time_us, DAYS_FROM_MARCH_0 * DAY_US)
+    days = of("Div", since_march, DAY_US)
+    found = {}
+    if parts & {"hour", "minute"}:
+        in_day = of("Mod", since_march, DAY_US)
+        found["hour"] = of("Div", in_day, HOUR_US)
+        found["minute"] = of("Div", of("Mod", in_day, HOUR_US), MINUTE_US)
     if "weekday" in parts:
-        found["weekday"] = of("Add", of("Mod", of("Add", days, 3), 7), 1)
-    return found | (_civil(builder, days) if parts & {"year", "month", "day"} else {})
+        found["weekday"] = of("Add", of("Mod", of("Add", days, 2), 7), 1)
+    if parts & {"year", "month", "day"}:
+        found |= _civil(builder, days)
+    return found
 
 
 def _civil(builder: GraphBuilder, days: str) -> dict[str, str]:
-    """Return year, month and day; from the era on nothing is negative, so ORT's truncating Div is right."""
+    """Return year, month and day of a count of days since 1 March of the year 0."""
 
     def of(kind: str, x: str, y: str | int) -> str:
         return builder.op(kind, x, y if isinstance(y, str) else builder.ints(y))
 
-    shifted = of("Add", days, 719_468)
-    era = builder.floor_divide(shifted, 146_097)
-    day_of_era = of("Sub", shifted, of("Mul", era, 146_097))
-    leaps = of("Sub", of("Add", of("Sub", day_of_era, of("Div", day_of_era, 1_460)), of("Div", day_of_era, 36_524)),
-               of("Div", day_of_era, 146_096))
-    year_of_era = of("Div", leaps, 365)
-    days_before = of("Sub", of("Add", of("Mul", year_of_era, 365), of("Div", year_of_era, 4)), of("Div", year_of_era, 100))
-    day_of_year = of("Sub", day_of_era, days_before)
-    shifted_month = of("Div", of("Add", of("Mul", day_of_year, 5), 2), 153)
-    month_start = of("Div", of("Add", of("Mul", shifted_month, 153), 2), 5)
-    month = of("Add", of("Mod", of("Add", shifted_month, 2), 12), 1)
-    january_or_february = builder.op("Cast", of("LessOrEqual", month, 2), to=TensorProto.INT64)
+    quarters = of("Add", of("Mul", days, 4), 3)
+    century = of("Div", quarters, 146_097)
+    in_century = of("Div", of("Mod", quarters, 146_097), 4)
+    scaled = of("Mul", of("Add", of("Mul", in_century, 4), 3), 2_939_745)
+    year = of("Add", of("Mul", century, 100), of("Div", scaled, 1 << 32))
+    day_of_year = of("Div", of("Mod", scaled, 1 << 32), 2_939_745 * 4)
+    months = of("Add", of("Mul", day_of_year, 2_141), 197_913)
+    month = of("Div", months, 1 << 16)
+    is_next_year = builder.op("Cast", of("GreaterOrEqual", day_of_year, 306), to=TensorProto.INT64)
     return {
-        "year": of("Add", of("Add", year_of_era, of("Mul", era, 400)), january_or_february),
-        "month": month,
-        "day": of("Add", of("Sub", day_of_year, month_start), 1),
+        "year": of("Add", year, is_next_year),
+        "month": of("Sub", month, of("Mul", is_next_year, 12)),
+        "day": of("Add", of("Div", of("Mod", months, 1 << 16), 2_141), 1),
     }

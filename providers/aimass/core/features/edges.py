@@ -84,4 +84,3 @@ def _raw_values(graph: FeatureGraph, feature: str, values: list[float]) -> tuple
         if transform.replaces and name in transform.names:
             name, values = transform.invert(name, values)
     return name, values
-

@@ -10,7 +10,7 @@ from onnx import TensorProto
 from pydantic import Field, model_validator
 
 from aimass.core.errors import ConfigError
-from aimass.core.features.base import NUMBERS, Transform, TransformSettings, Variable, number
+from aimass.core.features.base import NUMBERS, Transform, TransformSettings, Variable, indicator_name, number
 from aimass.core.features.onnx_builder import GraphBuilder
 from aimass.core.features.statistics import missing_counts, moments, quantiles, value_counts
 from aimass.core.reserved import NULL_STRING
@@ -28,7 +28,7 @@ class FillSettings(TransformSettings):
     value: float | str | None = Field(default=None, description="What fills under the strategy constant.")
     indicator: Literal["seen", "always", "never"] = Field(
         default="seen",
-        description="Whether a column <name>_missing (0 or 1) is added: when the training rows miss values, or as said.",
+        description="Whether <name>_missing (0 or 1) is added: where training rows miss values, always, or never.",
     )
 
     @model_validator(mode="after")
@@ -48,7 +48,9 @@ class Fill(Transform):
         self.value_: list[Any] = [self._filler(frame, column) for column in self.variables]
         asked, counts = self.settings.indicator, missing_counts(frame, self.names)
         self.marked_ = [
-            name for name, missing in zip(self.names, counts, strict=True) if asked == "always" or (asked == "seen" and missing)
+            name
+            for name, missing in zip(self.names, counts, strict=True)
+            if asked == "always" or (asked == "seen" and missing)
         ]
 
     def _filler(self, frame: pl.LazyFrame, column: Variable) -> float | str:
@@ -90,7 +92,8 @@ class Fill(Transform):
         """Return one expression per column and indicator."""
         pairs = zip(self.variables, self.value_, strict=True)
         filled = [
-            (pl.col(c.name) if c.kind == "string" else number(c.name)).fill_null(value).alias(c.name) for c, value in pairs
+            (pl.col(c.name) if c.kind == "string" else number(c.name)).fill_null(value).alias(c.name)
+            for c, value in pairs
         ]
         marks = [pl.col(name).is_null().cast(pl.Float64).alias(indicator_name(name)) for name in self.marked_]
         return filled + marks
@@ -120,8 +123,3 @@ class Fill(Transform):
             rows = builder.op("Gather", rows, builder.ints([names.index(name) for name in marked]), axis=0)
         matrix = builder.op("Cast", rows, to=TensorProto.DOUBLE)
         builder.set_numbers([indicator_name(name) for name in marked], matrix)
-
-
-def indicator_name(column: str) -> str:
-    """Return the name of the column that says where `column` was missing."""
-    return f"{column}_missing"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import onnx
 import polars as pl
 
 from aimass.core.artifacts import Artifact
@@ -17,7 +16,11 @@ from aimass.core.features import FEATURES
 from aimass.core.features.base import Transform, Variable
 from aimass.core.features.canonical import RawColumn, canonical
 from aimass.core.features.canonical_rows import Feeds, encode_frame, encode_rows
+from aimass.core.features.edges import edge_rows
 from aimass.core.features.onnx_builder import FLOAT32_MAX, GraphBuilder
+
+if TYPE_CHECKING:
+    import onnx
 
 GRAPH_FILE = "graph.json"
 ONNX_FILE = "features.onnx"
@@ -114,8 +117,6 @@ class FeatureGraph:
         thresholds : mapping of str to iterable of float, optional
             Where the model decides, by feature.
         """
-        from aimass.core.features.edges import edge_rows
-
         return edge_rows(self, base, thresholds or {})
 
     # --- as a document ------------------------------------------------------------------------------------------
@@ -174,7 +175,9 @@ def cleaned_canonical(
 
 def matrix_column(name: str) -> pl.Expr:
     """Return a number column as it stands in the matrix: float32, missing is NaN, beyond float32's range its end."""
-    return pl.col(name).cast(pl.Float64).clip(-FLOAT32_MAX, FLOAT32_MAX).fill_null(math.nan).cast(pl.Float32).alias(name)
+    return (
+        pl.col(name).cast(pl.Float64).clip(-FLOAT32_MAX, FLOAT32_MAX).fill_null(math.nan).cast(pl.Float32).alias(name)
+    )
 
 
 def transforms_document(transforms: Iterable[tuple[str, Transform]]) -> list[dict[str, Any]]:

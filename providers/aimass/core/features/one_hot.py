@@ -15,7 +15,10 @@ class OneHotSettings(CategorySettings):
     """Settings of the transform `one_hot`."""
 
     max_categories: int = Field(
-        default=30, ge=1, le=10_000, description="At most so many categories get a column, the most frequent; the rest are rare."
+        default=30,
+        ge=1,
+        le=10_000,
+        description="At most so many categories get a column, the most frequent; the rest are rare.",
     )
 
 
@@ -30,11 +33,7 @@ class OneHot(CategoryTransform):
 
     def _positions(self, index: int) -> list[int]:
         """Return the positions that get a column."""
-        return [
-            place
-            for place, rows in enumerate(self.rows_[index])
-            if rows or place < len(self.categories_[index])
-        ]
+        return [place for place, rows in enumerate(self.rows_[index]) if rows or place < len(self.categories_[index])]
 
     def _names(self, index: int) -> list[str]:
         labels = [*map(category_label, self.categories_[index]), "(rare)", "(missing)"]

@@ -41,11 +41,14 @@ class _Row:
 
 
 @dataclass(frozen=True)
-class _RawFloat:
+class _Vector:
+    """A double tensor [N]; a raw one may hold infinities, which are missing values."""
+
     tensor: str
+    is_raw: bool
 
 
-_Value = _Strings | _Integers | _Row | _RawFloat
+_Value = _Strings | _Integers | _Row | _Vector
 
 
 class GraphBuilder:
@@ -70,7 +73,7 @@ class GraphBuilder:
         if kind == "string":
             self._values[name] = _Strings(self._input(name, TensorProto.STRING))
         elif kind == "float":
-            self._values[name] = _RawFloat(self._input(name, TensorProto.DOUBLE))
+            self._values[name] = _Vector(self._input(name, TensorProto.DOUBLE), is_raw=True)
         else:
             tensor = self._input(name, TensorProto.INT64)
             self._values[name] = _Integers(tensor, self._input(name + MASK_SUFFIX, TensorProto.BOOL))
@@ -105,14 +108,9 @@ class GraphBuilder:
         """Return a constant of shape [len(values), 1]: one number per row of a matrix."""
         return self.constant(np.reshape(np.asarray(values, dtype=np.float64), (-1, 1)))
 
-    def ints(self, value: int | Sequence[int]) -> str:
+    def ints(self, value: int | Sequence[int] | Sequence[Sequence[int]]) -> str:
         """Return an int64 constant."""
         return self.constant(value, np.int64)
-
-    def floor_divide(self, x: str, divisor: int) -> str:
-        """Return ``x // divisor`` for int64: ORT's Div truncates, its Mod floors."""
-        n = self.ints(divisor)
-        return self.op("Div", self.op("Sub", x, self.op("Mod", x, n)), n)
 
     # --- values of columns --------------------------------------------------------------------------------------
 
@@ -140,8 +138,8 @@ class GraphBuilder:
             values = list(group)
             if isinstance(values[0], _Row):
                 pieces.append(self._rows(source, values))
-            elif isinstance(values[0], _RawFloat):
-                pieces.append(self._raw_floats(values))
+            elif isinstance(values[0], _Vector):
+                pieces.append(self._vectors(values))
             else:
                 pieces.append(self._masked(values))
         return pieces[0] if len(pieces) == 1 else self.op("Concat", *pieces, axis=0)
@@ -155,12 +153,18 @@ class GraphBuilder:
         for index, name in enumerate(names):
             self._values[name] = _Row(matrix, index, len(names))
 
+    def set_vector(self, name: str, tensor: str) -> None:
+        """Give the column `name` a double tensor [N]."""
+        self._values[name] = _Vector(tensor, is_raw=False)
+
     def _stack(self, tensors: Sequence[str]) -> str:
         flat = tensors[0] if len(tensors) == 1 else self.op("Concat", *tensors, axis=0)
         return self.op("Reshape", flat, self.ints([len(tensors), -1]))
 
-    def _raw_floats(self, values: Sequence[Any]) -> str:
+    def _vectors(self, values: Sequence[Any]) -> str:
         matrix = self._stack([value.tensor for value in values])
+        if not values[0].is_raw:
+            return matrix
         return self.op("Where", self.op("IsInf", matrix), self.constant(np.nan), matrix)
 
     def _masked(self, values: Sequence[Any]) -> str:
@@ -198,4 +202,4 @@ def _origin(value: _Value) -> tuple[str, str]:
     if isinstance(value, _Row):
         return value.matrix, "row"
     assert not isinstance(value, _Strings), "strings reach the matrix only through an encoder"
-    return "", type(value).__name__
+    return str(isinstance(value, _Vector) and value.is_raw), type(value).__name__

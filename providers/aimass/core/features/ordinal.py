@@ -27,12 +27,13 @@ class Ordinal(TableTransform):
 
     def _kept(self, column: Variable, counts: Sequence[tuple[Any, int]]) -> list[Any]:
         order = self.settings.order
-        if not isinstance(order, str):
-            return [value if column.kind == "string" else int(value) for value in order]
-        kept = super()._kept(column, counts)
-        return sorted(kept) if order == "value" else kept
+        if isinstance(order, str):
+            return super()._kept(column, counts)
+        return [str(value) if column.kind == "string" else int(value) for value in order]
 
     def table(self, index: int) -> list[float]:
         """Return the places."""
-        k = len(self.categories_[index])
-        return [*map(float, range(k + 1)), -1.0]
+        categories = self.categories_[index]
+        ordered = sorted(categories) if self.settings.order == "value" else categories
+        place = {value: float(number) for number, value in enumerate(ordered)}
+        return [*(place[value] for value in categories), float(len(categories)), -1.0]

@@ -77,7 +77,7 @@ class Plan:
         twice = sorted(set(outputs) & set(self.variables) - own)
         if twice or len(outputs) < len(transform.outputs()):
             raise ConfigError(
-                f"The transform {name!r} makes the column {twice[0] if twice else 'names twice'!r}, which exists already",
+                f"The transform {name!r} makes the column {(twice or sorted(outputs))[0]!r} a second time",
                 hint="Name the columns of the two transforms apart, or leave one out",
                 columns=twice,
             )
@@ -201,9 +201,9 @@ def check_resolution(plan: Plan) -> None:
         if (is_raw_int and greatest > EXACT_FLOAT32_INT) or (float(high) - float(low)) / step < STEPS_IN_SPREAD:
             raise DataError(
                 f"Column {variable.name!r} runs from {low} to {high}, and float32 steps by {step:g} there",
-                expected=f"whole numbers up to {EXACT_FLOAT32_INT:,}, or a spread of at least {STEPS_IN_SPREAD} such steps",
-                hint="Use `scale` for a quantity, `frequency` or `ordinal` for a number that names things, or a `types` "
-                "step in clean that reads an epoch as a date, then `date_parts`",
+                expected=f"whole numbers up to {EXACT_FLOAT32_INT:,}, or a spread of {STEPS_IN_SPREAD} such steps",
+                hint="Use `scale` for a quantity, `frequency` or `ordinal` for a number that names things, or a "
+                "`types` step in clean that reads an epoch as a date, then `date_parts`",
                 column=variable.name,
             )
 

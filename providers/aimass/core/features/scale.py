@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import polars as pl
 from pydantic import Field
 
 from aimass.core.features.base import NUMBERS, Transform, TransformSettings, Variable, number
 from aimass.core.features.onnx_builder import GraphBuilder
 from aimass.core.features.statistics import extremes, moments, quantiles
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class ScaleSettings(TransformSettings):

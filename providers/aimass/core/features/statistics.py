@@ -55,6 +55,14 @@ def quantiles(frame: pl.LazyFrame, name: str, points: Sequence[float]) -> list[f
     return [column.quantile(point, interpolation="linear") for point in points]
 
 
+def iqr_bounds(frame: pl.LazyFrame, name: str, multiple: float) -> tuple[float | None, float | None]:
+    """Return the quartiles of the column `name`, moved out by `multiple` of their distance (Tukey's fences)."""
+    first, third = quantiles(frame, name, (0.25, 0.75))
+    if first is None or third is None:
+        return None, None
+    return first - multiple * (third - first), third + multiple * (third - first)
+
+
 def middle(frame: pl.LazyFrame, name: str) -> int | None:
     """Return the lower median of a whole-number column."""
     column = collect(sample(frame.select(name))).to_series().drop_nulls().sort()

@@ -83,7 +83,7 @@ def _classes(dataset: Dataset, column: str, split: Split) -> list[str]:
 def _positive_last(classes: list[str], column: str, positive: Any) -> list[str]:
     if positive is None:
         return classes
-    text = str(positive).lower() if isinstance(positive, bool) else str(positive)
+    text = str(positive) if str(positive) in classes else str(positive).lower()  # True is written true
     if text not in classes:
         raise TargetError(
             f"The positive class {text!r} of the target {column!r} is none of the classes", known=classes, column=column
