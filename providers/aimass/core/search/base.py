@@ -52,3 +52,11 @@ class SearchStrategy(Protocol):
         The same arguments give the same points in every process: a parent that was killed half-way proposes again
         what it had proposed before.
         """
+
+
+def contains(dimension: Dimension, value: Any) -> bool:
+    """Return whether `value` is one that `dimension` can take."""
+    if dimension.kind == "categorical":
+        return value in dimension.choices
+    is_number = isinstance(value, int if dimension.kind == "int" else (int, float)) and not isinstance(value, bool)
+    return is_number and (dimension.low or 0.0) <= value <= (dimension.high or 0.0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from optuna.exceptions import DuplicatedStudyError, StorageInternalError, Update
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from aimass.core.deps import Deps
@@ -254,9 +256,26 @@ def study_url(deps: Deps, name: str) -> str:
 
 
 def _open(url: str) -> RDBStorage:
-    engine = {"connect_args": {"timeout": LOCK_TIMEOUT_S}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    engine = {"creator": _sqlite(url)} if url.startswith("sqlite:///") else {"pool_pre_ping": True}
     with quiet_optuna():
         return RDBStorage(url, engine_kwargs=engine, heartbeat_interval=HEARTBEAT_S, grace_period=GRACE_S)
+
+
+def _sqlite(url: str) -> Callable[[], sqlite3.Connection]:
+    """Return what connects to a SQLite file.
+
+    With a write-ahead log, readers do not wait for writers; what is committed outlives the process, and the file stays
+    whole even when the machine dies.
+    """
+    path = make_url(url).database or ""
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=LOCK_TIMEOUT_S, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        return connection
+
+    return connect
 
 
 def _trial(frozen: FrozenTrial) -> Trial:

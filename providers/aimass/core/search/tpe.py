@@ -15,7 +15,7 @@ from pydantic import Field
 
 from aimass.core import settings
 from aimass.core.models.base import Dimension
-from aimass.core.search.base import Observation, Proposal, Space
+from aimass.core.search.base import Observation, Proposal, Space, contains
 from aimass.core.search.quiet import quiet_optuna
 
 FAMILY = "family"
@@ -62,7 +62,7 @@ class TPESearch:
         return [_ask(study, space) for _ in range(count)]
 
 
-def distribution(dimension: Dimension) -> BaseDistribution:
+def _distribution(dimension: Dimension) -> BaseDistribution:
     """Return Optuna's word for `dimension`."""
     if dimension.kind == "categorical":
         return CategoricalDistribution(list(dimension.choices))
@@ -81,11 +81,11 @@ def _finished(space: Space, observation: Observation) -> FrozenTrial | None:
     values: dict[str, Any] = {FAMILY: family}
     distributions: dict[str, BaseDistribution] = {FAMILY: CategoricalDistribution(list(space))}
     for dimension in space[family]:
-        name, known = f"{family}.{dimension.name}", distribution(dimension)
         value = params.get(dimension.name)
-        if value is None or not known._contains(known.to_internal_repr(value)):
+        if not contains(dimension, value):
             return None
-        values[name], distributions[name] = value, known
+        name = f"{family}.{dimension.name}"
+        values[name], distributions[name] = value, _distribution(dimension)
     return optuna.trial.create_trial(
         state=TrialState.COMPLETE, params=values, distributions=distributions, value=observation.score
     )

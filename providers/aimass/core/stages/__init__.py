@@ -20,6 +20,8 @@ STAGES: Registry[Stage[Any, Any]] = Registry(
         "train": "aimass.core.stages.train:STAGE",
         "evaluate": "aimass.core.stages.evaluate:STAGE",
         "optimize": "aimass.core.stages.optimize:STAGE",
+        "optimize_plan": "aimass.core.stages.optimize_tasks:PLAN",
+        "optimize_work": "aimass.core.stages.optimize_tasks:WORK",
         "release": "aimass.core.stages.release:STAGE",
     },
 )
