@@ -29,7 +29,7 @@ def build_runtime(*, store_conn_id: str, tracking_conn_id: str, **others: Any) -
     NotFoundError
         A connection that was named on purpose does not exist.
     """
-    store = _store(store_conn_id)
+    store = store_of(store_conn_id)
     mlflow = _mlflow(tracking_conn_id)
     return Runtime(
         store=store.root,
@@ -43,7 +43,8 @@ def build_runtime(*, store_conn_id: str, tracking_conn_id: str, **others: Any) -
     )
 
 
-def _store(conn_id: str) -> StoreSettings:
+def store_of(conn_id: str) -> StoreSettings:
+    """Return the store of a connection, or of ``[aimass]`` where there is no default connection."""
     try:
         return StoreHook(conn_id).settings()
     except AirflowNotFoundException:

@@ -60,7 +60,8 @@ def check_conf(conf: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -
     conf : mapping
         The trigger's conf.
     sections : sequence of mapping
-        What it may change: ``{"stage": verb, "config": written configuration, "keys": see `overlay`}``.
+        What it may change: ``{"stage": verb, "config": written configuration, "keys": see `overlay`, "fixed": names of
+        fields that it may not}``.
 
     Raises
     ------
@@ -75,11 +76,12 @@ def check_conf(conf: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -
     for section in sections:
         changed = overlay(section["config"], own, section["keys"])
         if changed != section["config"]:
-            check_stage_config(section["stage"], changed, where=f"the conf for {section['stage']!r}")
+            fixed = [name for name in section["fixed"] if changed.get(name) != section["config"].get(name)]
+            check_stage_config(section["stage"], changed, fixed=fixed, where=f"the conf for {section['stage']!r}")
 
 
-def check_stage_config(stage: str, document: Mapping[str, Any], *, where: str) -> None:
-    """Validate the configuration of `stage`; the inputs, which only a run knows, must not be in it.
+def check_stage_config(stage: str, document: Mapping[str, Any], *, where: str, fixed: Iterable[str] = ()) -> None:
+    """Validate the configuration of `stage`; neither inputs, which only a run knows, nor `fixed` fields may be in it.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def check_stage_config(stage: str, document: Mapping[str, Any], *, where: str) -
 
     model = STAGES.load(stage).config
     inputs = {name: info for name, info in model.model_fields.items() if has_marker(info, InputMarker)}
-    for name in inputs.keys() & document.keys():
+    for name in sorted({*inputs, *fixed} & document.keys()):
         raise ConfigError(
             f"In {where}: {name!r} is set by the pipeline itself", mistakes=[(name, "is set by the pipeline itself")]
         )

@@ -49,7 +49,8 @@ def check_once(pipeline: Pipeline, file: Path) -> None:
 def _mistakes(section: StageSection) -> list[tuple[str, str]]:
     where = f"the section of {section.stage!r}"
     try:
-        check_stage_config(section.stage, section.config, where=where)
+        fixed = section.fixed if section.stage != "ingest" else ()
+        check_stage_config(section.stage, section.config, fixed=fixed, where=where)
     except ConfigError as error:
         place = next(iter(section.keys))
         found = error.details.get("mistakes", [])

@@ -36,11 +36,14 @@ class StageSection(NamedTuple):
         Its configuration without inputs.
     keys : dict of str to str
         ``{path in the YAML, and in a trigger's conf: key of the configuration}``; the empty key is the whole of it.
+    fixed : tuple of str
+        Fields that the pipeline itself sets.
     """
 
     stage: str
     config: dict[str, Any]
     keys: dict[str, str]
+    fixed: tuple[str, ...] = ()
 
     def written(self, key: str) -> str:
         """Return the path in the YAML of the configuration's dotted `key`."""
@@ -74,11 +77,17 @@ class Pipeline(Settings):
     id: list[str] = Field(default=[], description="Columns that identify a row; never features.")
     time: str | None = Field(default=None, description="Column that says when a row happened.")
     target: Section = Field(description="What is predicted: {name, expr, null: drop|error, positive}.")
-    split: Section = Field(default={}, description="How rows are shared: {type: time, column, validation, test} …")
+    split: Section = Field(
+        default={}, description="How rows are shared: {type: time, column, …}; by `time`, else at random, when empty."
+    )
     explore: Section = Field(default={}, description="Settings of explore.")
     validation: Section = Field(default={}, alias="validate", description="Settings of validate.")
-    clean: list[Section] = Field(default=[], description="Cleaning steps: {type, columns, …}; automatic when empty.")
-    features: list[Section] = Field(default=[], description="Feature steps: {type, columns, …}; automatic when empty.")
+    clean: list[Section] | None = Field(
+        default=None, description="Cleaning steps: {type, columns, …}; chosen automatically when left out, none for []."
+    )
+    features: list[Section] | None = Field(
+        default=None, description="Feature steps: {type, columns, …}; chosen automatically when left out."
+    )
     train: Section = Field(default={}, description="Models and metric: {models: [{type: lightgbm, …}], seed}.")
     evaluate: Section = Field(default={}, description="Metrics and threshold.")
     optimize: Section | None = Field(default=None, description="Search; left out when the section is.")
@@ -110,7 +119,10 @@ class Pipeline(Settings):
         """Return the sections of `ingest`, one for each source."""
         return [
             StageSection(
-                "ingest", {**self.ingest, "name": name, "source": source}, {f"sources.{name}": "source", "ingest": ""}
+                "ingest",
+                {**self.ingest, "name": name, "source": source},
+                {f"sources.{name}": "source", "ingest": ""},
+                ("name",),
             )
             for name, source in self.sources.items()
         ]
@@ -119,17 +131,23 @@ class Pipeline(Settings):
         """Yield every stage's section, in the order in which they run."""
         yield from self.ingests()
         yield self._join()
-        yield StageSection("split", {"split": self.split} if self.split else {}, {"split": "split"})
+        yield StageSection("split", {"split": self.split or self._default_split()}, {"split": "split"})
         yield StageSection("explore", self.explore, {"explore": ""})
         yield StageSection("validate", self.validation, {"validate": ""})
-        yield StageSection("clean", {"steps": self.clean} if self.clean else {}, {"clean": "steps"})
-        yield StageSection("featurize", {"features": self.features} if self.features else {}, {"features": "features"})
+        yield StageSection("clean", {} if self.clean is None else {"steps": self.clean}, {"clean": "steps"})
+        yield StageSection(
+            "featurize", {} if self.features is None else {"features": self.features}, {"features": "features"}
+        )
         yield StageSection("train", self.train, {"train": ""})
-        yield StageSection("evaluate", self.evaluate, {"evaluate": ""})
+        yield StageSection("evaluate", self.evaluate, {"evaluate": ""}, ("split",))
         if self.optimize is not None:
             yield StageSection("optimize", {**self.optimize, "rounds": self.rounds}, {"optimize": ""})
         if self.release is not None:
             yield StageSection("release", {"name": self.name, **self.release}, {"release": ""})
+
+    def _default_split(self) -> Section:
+        """Return a split in time where rows have one: the past trains, the future judges."""
+        return {"type": "time", "column": self.time} if self.time else {"type": "random"}
 
     def _join(self) -> StageSection:
         written = {key: getattr(self, path) for path, key in _JOIN_KEYS.items()}
