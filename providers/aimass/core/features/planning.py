@@ -21,7 +21,6 @@ ONE_HOT_AT_MOST = 20
 
 ALL_DIFFERENT_SHARE = 0.9
 ALL_DIFFERENT_FROM = 100
-EXACT_FLOAT32_INT = 1 << 24
 STEPS_IN_SPREAD = 1024
 """A column must spread over so many steps of float32, or the matrix would blur it."""
 
@@ -133,6 +132,7 @@ def plan_features(plan: Plan, documents: Sequence[Mapping[str, Any]]) -> None:
         plan.add(document)
     for document in automatic(plan, scale=not documents):
         plan.add(document)
+    check_matrix(plan)
     if not plan.left():
         raise DataError(
             "No feature is left",
@@ -140,7 +140,6 @@ def plan_features(plan: Plan, documents: Sequence[Mapping[str, Any]]) -> None:
             hint="Dropped: " + "; ".join(f"{name} ({reason})" for name, reason in plan.dropped.items()),
             dropped=plan.dropped,
         )
-    check_resolution(plan)
 
 
 def drop_useless(plan: Plan) -> None:
@@ -188,29 +187,30 @@ def automatic(plan: Plan, *, scale: bool) -> list[dict[str, Any]]:
     return [{**step, "columns": columns} for step, columns in steps if columns]
 
 
-def check_resolution(plan: Plan) -> None:
-    """Refuse a column that float32 would blur: an epoch, a long number that names things."""
+def check_matrix(plan: Plan) -> None:
+    """Drop features that are constant, and refuse what float32 would blur: an epoch, a long number that names things."""
     left = plan.left()
     names = [variable.name for variable in left]
     for variable, (low, high) in zip(left, extremes(plan.frame, names), strict=True):
-        if low is None or high is None or low == high:
+        if low is None or low == high:
+            plan.dropped[variable.name] = "one value in all training rows"
             continue
-        greatest = max(abs(float(low)), abs(float(high)))
-        step = float(np.spacing(np.float32(min(greatest, 3e38))))
-        is_raw_int = variable.kind == "int" or (variable.name in plan.touched and _is_whole(plan, variable.name))
-        if (is_raw_int and greatest > EXACT_FLOAT32_INT) or (float(high) - float(low)) / step < STEPS_IN_SPREAD:
+        step = float(np.spacing(np.float32(min(max(abs(float(low)), abs(float(high))), 3e38))))
+        is_blurred = (float(high) - float(low)) / step < STEPS_IN_SPREAD
+        if is_blurred or (step > 1 and _holds_whole_numbers(plan, variable.name)):
             raise DataError(
                 f"Column {variable.name!r} runs from {low} to {high}, and float32 steps by {step:g} there",
-                expected=f"whole numbers up to {EXACT_FLOAT32_INT:,}, or a spread of {STEPS_IN_SPREAD} such steps",
+                expected=f"whole numbers up to {1 << 24:,}, or a spread of {STEPS_IN_SPREAD} such steps",
                 hint="Use `scale` for a quantity, `frequency` or `ordinal` for a number that names things, or a "
                 "`types` step in clean that reads an epoch as a date, then `date_parts`",
                 column=variable.name,
             )
 
 
-def _is_whole(plan: Plan, name: str) -> bool:
-    """Return whether an original whole-number column was only filled, so that it still holds whole numbers."""
-    kinds = [(label, transform) for label, transform in plan.transforms if name in transform.names]
-    return all(label == "fill" for label, _ in kinds) and any(
-        variable.name == name and variable.kind == "int" for _, transform in kinds for variable in transform.variables
-    )
+def _holds_whole_numbers(plan: Plan, name: str) -> bool:
+    """Return whether a column came as whole numbers and was at most filled."""
+    if plan.variables[name].kind == "int":
+        return True
+    history = [(label, transform) for label, transform in plan.transforms if name in transform.names]
+    kinds = {variable.kind for _, transform in history for variable in transform.variables if variable.name == name}
+    return "int" in kinds and all(label == "fill" for label, _ in history)
