@@ -132,7 +132,7 @@ def require_finite(X: npt.NDArray[np.float32], names: Sequence[str] | None = Non
     """Raise SchemaMismatchError where a feature holds NaN or infinity, for the families that cannot take it."""
     bad = np.flatnonzero(~np.isfinite(X).all(axis=0))
     if bad.size:
-        columns = [names[index] if names else f"number {index}" for index in bad]
+        columns = [names[int(index)] if names else f"number {index}" for index in bad]
         shown = ", ".join(columns[:10]) + (", …" if len(columns) > 10 else "")
         raise SchemaMismatchError(
             f"{len(columns)} features hold missing or infinite values, which {family} cannot take: {shown}",

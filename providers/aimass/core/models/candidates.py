@@ -39,7 +39,9 @@ class Candidate(BaseModel):
     metrics: dict[str, float] = Field(description="Metrics on the validation part.")
     features: int = Field(description="Number of features.")
     classes: list[str] = Field(description="The target's classes, the positive one last.")
-    threshold: float | None = Field(default=None, description="A decision threshold chosen on validation, where one was.")
+    threshold: float | None = Field(
+        default=None, description="A decision threshold chosen on validation, where one was."
+    )
 
 
 class Candidates(BaseModel):
@@ -56,6 +58,16 @@ class Candidates(BaseModel):
             if candidate.name == name:
                 return candidate
         raise UnknownNameError("candidate", name, [candidate.name for candidate in self.candidates])
+
+
+class CandidateSummary(BaseModel):
+    """A candidate in a few figures, for results."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="Name of the candidate.")
+    family: str = Field(description="Its model family.")
+    metrics: dict[str, float] = Field(description="Its metrics.")
 
 
 class CandidateSpec(BaseModel):
@@ -98,8 +110,8 @@ def parse_candidates(documents: Sequence[Any]) -> list[CandidateSpec]:
     return specs
 
 
-def check_matrix(matrix: Matrix, part: str, specs: Sequence[CandidateSpec] = ()) -> None:
-    """Raise unless `matrix` has both classes, and no missing values where one of `specs` cannot take them.
+def check_matrix(matrix: Matrix, part: str, families: Sequence[str] = ()) -> None:
+    """Raise unless `matrix` has both classes, and no missing values where one of `families` cannot take them.
 
     Raises
     ------
@@ -117,7 +129,7 @@ def check_matrix(matrix: Matrix, part: str, specs: Sequence[CandidateSpec] = ())
             known=matrix.classes,
             hint="Use a larger part, a stratified split, or another target",
         )
-    strict = [spec.family for spec in specs if not MODELS.load(spec.family).accepts_missing]
+    strict = [family for family in families if not MODELS.load(family).accepts_missing]
     if strict:
         require_finite(matrix.X, matrix.names, family=" and ".join(dict.fromkeys(strict)))
 

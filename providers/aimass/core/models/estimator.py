@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-import numpy as np
-import numpy.typing as npt
-
 from aimass.core.models.base import floor_to_float32, require_finite
 from aimass.core.models.onnx_graph import ML_OPSET, OPSET, from_classifier
 from aimass.core.models.skops_file import load_estimator, save_estimator
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import onnx
 
 FILE_NAME = "model.skops"

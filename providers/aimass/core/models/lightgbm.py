@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -35,7 +36,7 @@ EXPORTER_OPSET = 15
 class LightGBMSettings(ModelSettings):
     """Hyper-parameters of LightGBM whose ONNX export is exact."""
 
-    unexportable = {
+    unexportable: ClassVar[Mapping[str, str]] = {
         "boosting": "boosting=rf changes 28,134 of 50,000 labels; gradient boosting (gbdt) is always used",
         "boosting_type": "boosting=rf changes 28,134 of 50,000 labels; gradient boosting (gbdt) is always used",
         "linear_tree": "probabilities differ by more than 1",
@@ -45,7 +46,9 @@ class LightGBMSettings(ModelSettings):
     n_estimators: int = Field(default=300, ge=1, le=100_000, description="Most trees; early stopping may keep fewer.")
     learning_rate: float = Field(default=0.05, gt=0, le=1, description="Weight of each tree.")
     num_leaves: int = Field(default=31, ge=2, le=4096, description="Most leaves of a tree.")
-    max_depth: int | None = Field(default=None, ge=1, le=64, description="Greatest depth of a tree; empty for no limit.")
+    max_depth: int | None = Field(
+        default=None, ge=1, le=64, description="Greatest depth of a tree; empty for no limit."
+    )
     min_child_samples: int = Field(default=50, ge=1, description="Least number of training rows in a leaf.")
     subsample: float = Field(default=1.0, gt=0, le=1, description="Share of the rows that each tree draws.")
     colsample_bytree: float = Field(default=1.0, gt=0, le=1, description="Share of the features that each tree draws.")

@@ -1,4 +1,4 @@
-"""From what an exporter makes of a classifier to the one shape that the release merges: features in, probability out."""
+"""From what an exporter makes of a classifier to the shape that the release merges: features in, probability out."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -28,8 +28,8 @@ class RandomForestSettings(ModelSettings):
     criterion: Literal["gini", "entropy", "log_loss"] = Field(default="gini", description="Measure of a split.")
     max_depth: int | None = Field(default=14, ge=1, le=64, description="Greatest depth of a tree; empty for no limit.")
     min_samples_leaf: int = Field(default=5, ge=1, description="Least number of training rows in a leaf.")
-    max_features: Literal["sqrt", "log2"] | float = Field(
-        default="sqrt", gt=0, le=1, description="Features tried at each split: sqrt, log2, or a share of them."
+    max_features: Literal["sqrt", "log2"] | Annotated[float, Field(gt=0, le=1)] = Field(
+        default="sqrt", description="Features tried at each split: sqrt, log2, or a share of them."
     )
     max_samples: float | None = Field(
         default=None, gt=0, le=1, description="Share of the rows that each tree draws; empty for as many as there are."

@@ -66,7 +66,7 @@ class MemoryTracker:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a tracker kept of one run: status, parameters as text, and each metric's values by step, as often as kept."""
+    """What a tracker kept of one run: status, parameters as text, each metric's steps and values as often as kept."""
 
     status: str
     params: dict[str, str]

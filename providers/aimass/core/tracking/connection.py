@@ -1,4 +1,4 @@
-"""The way to MLflow: which address, how long to wait, and what its errors mean in our tree. The one place for all three."""
+"""The way to MLflow: which address, how long to wait, and what its errors mean in our tree."""
 
 from __future__ import annotations
 
@@ -135,12 +135,14 @@ def _environment(deps: Deps) -> Iterator[None]:
 
 
 def _translated(error: Exception, uri: str) -> AimassError:
-    """Return our error for one of MLflow's; texts from below stay out of it, since they may repeat the address in full."""
+    """Return our error for one of MLflow's, without its text where that may repeat the address in full."""
     names = _names(error)
     code = str(getattr(error, "error_code", ""))
     status = getattr(error, "get_http_status_code", lambda: 0)()
     if any(name in UNKNOWN_HOST for name in names):
-        return NotFoundError(f"The host of the tracking server {uri} does not exist", hint="Check tracking_uri", uri=uri)
+        return NotFoundError(
+            f"The host of the tracking server {uri} does not exist", hint="Check tracking_uri", uri=uri
+        )
     if {"ConnectionError", "Timeout", "OperationalError", "MaxRetryError", "ConnectTimeout", "ReadTimeout"} & names:
         return UnreachableError(
             f"The tracking server {uri} does not answer", hint="Check that MLflow runs there, then retry", uri=uri
