@@ -11,11 +11,12 @@ from typing import Any
 
 from aimass.cli.console import Exit, command, complain, say, say_json, table
 from aimass.cli.rest import AirflowApi, connect
-from aimass.core.errors import ConfigError, NotAllowedError, NotFoundError, from_os_error
+from aimass.core.errors import ConfigError, NotAllowedError, NotFoundError, UnreachableError, from_os_error
 from aimass.pipelines.document import DocumentError, parse_document
 from aimass.pipelines.model import DAG_PREFIX
 
 POLL_S = 1.0
+PATIENCE = 10
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
@@ -75,20 +76,34 @@ def _is_paused(api: AirflowApi, dag_id: str) -> bool:
 
 
 def _follow(api: AirflowApi, dag_id: str, run_id: str, *, quiet: bool) -> None:
-    """Print what changes until the run ends."""
+    """Print what changes until the run ends; a server that is busy for a while is asked again."""
     shown: dict[tuple[str, int], tuple[str, str]] = {}
+    patience = PATIENCE
     while True:
-        # The state first: when the run has ended, its tasks have told everything.
-        ended = api.run(dag_id, run_id)["state"] in ("success", "failed")
-        for task in api.tasks(dag_id, run_id):
-            key = (task["task_id"], task["map_index"])
-            now = (task["state"] or "", api.progress(task) if task["state"] == "running" else "")
-            if now != shown.get(key) and now[0] in ENDED | {"running", "up_for_retry"} and not quiet:
-                say(f"{_label(task):<28} {now[0]:<16} {now[1]}".rstrip())
-            shown[key] = now
+        try:
+            # The state first: when the run has ended, its tasks have told everything.
+            ended = api.run(dag_id, run_id)["state"] in ("success", "failed")
+            _print_changes(api, api.tasks(dag_id, run_id), shown, quiet=quiet)
+            patience = PATIENCE
+        except UnreachableError:
+            patience -= 1
+            if not patience:
+                raise
+            ended = False
         if ended:
             return
         time.sleep(POLL_S)
+
+
+def _print_changes(
+    api: AirflowApi, tasks: list[dict[str, Any]], shown: dict[tuple[str, int], tuple[str, str]], *, quiet: bool
+) -> None:
+    for task in tasks:
+        key = (task["task_id"], task["map_index"])
+        now = (task["state"] or "", api.progress(task) if task["state"] == "running" else "")
+        if now != shown.get(key) and now[0] in ENDED | {"running", "up_for_retry"} and not quiet:
+            say(f"{_label(task):<28} {now[0]:<16} {now[1]}".rstrip())
+        shown[key] = now
 
 
 def _tell(api: AirflowApi, dag_id: str, run_id: str, *, as_json: bool, started_only: bool = False) -> Exit:

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimass.core.errors import ConfigError, NotAllowedError, UnknownNameError
+from aimass.operators.sections import check_conf, check_stage_config, merge, overlay
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+MAPPINGS = st.dictionaries(st.text(max_size=4), JSON, max_size=4)
+
+SPLIT = {"stage": "split", "config": {"split": {"type": "random"}}, "keys": {"split": "split"}, "fixed": ()}
+TRAIN = {"stage": "train", "config": {"seed": 1}, "keys": {"train": ""}, "fixed": ()}
+EVALUATE = {"stage": "evaluate", "config": {}, "keys": {"evaluate": ""}, "fixed": ("split",)}
+INGEST = {
+    "stage": "ingest",
+    "config": {"name": "t", "source": {"type": "files", "uri": "package://x/y.csv"}},
+    "keys": {"sources.t": "source", "ingest": ""},
+    "fixed": ("name",),
+}
+SECTIONS = [INGEST, SPLIT, TRAIN, EVALUATE]
+
+
+@given(MAPPINGS)
+def test_nothing_over_something_changes_nothing(written: dict[str, Any]) -> None:
+    assert merge(written, {}) == written
+
+
+@given(MAPPINGS, MAPPINGS)
+def test_merging_twice_is_merging_once_and_leaves_the_written_alone(
+    written: dict[str, Any], override: dict[str, Any]
+) -> None:
+    before = copy.deepcopy(written)
+    once = merge(written, override)
+    assert merge(once, override) == once
+    assert written == before
+
+
+def test_another_type_replaces_the_settings_of_the_first() -> None:
+    assert merge({"type": "time", "column": "day"}, {"type": "random"}) == {"type": "random"}
+    assert merge({"type": "time", "column": "day"}, {"test": 0.2}) == {"type": "time", "column": "day", "test": 0.2}
+
+
+def test_overlay_reaches_nested_sections() -> None:
+    changed = overlay(INGEST["config"], {"sources": {"t": {"delimiter": ";"}}}, INGEST["keys"])
+    assert changed["source"]["delimiter"] == ";"
+    assert changed["name"] == "t"
+
+
+def test_a_section_that_is_no_mapping_is_refused() -> None:
+    with pytest.raises(ConfigError, match="train"):
+        overlay({}, {"train": 3}, {"train": ""})
+
+
+def test_a_good_conf_passes() -> None:
+    check_conf({"train": {"seed": 7}, "split": {"test": 0.3}, "_airflow": 1}, SECTIONS)
+
+
+def test_an_unknown_section_names_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="'train'") as caught:
+        check_conf({"trian": {"seed": 7}}, SECTIONS)
+    assert caught.value.details["nearest"] == "train"
+
+
+def test_an_unknown_source_is_refused() -> None:
+    with pytest.raises(UnknownNameError):
+        check_conf({"sources": {"u": {"delimiter": ";"}}}, SECTIONS)
+
+
+def test_an_unknown_key_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="seed"):
+        check_conf({"train": {"sed": 7}}, SECTIONS)
+
+
+@pytest.mark.parametrize(
+    "conf",
+    [
+        {"sources": {"t": {"uri": "/etc/passwd"}}},
+        {"sources": {"t": {"uri": "data.csv"}}},
+        {"train": {"models": [{"type": "evil.module:Model"}]}},
+        {"train": {"conn_id": "production"}},
+    ],
+)
+def test_what_is_not_allowed_is_refused_before_anything_else(conf: dict[str, Any]) -> None:
+    with pytest.raises(NotAllowedError):
+        check_conf(conf, SECTIONS)
+
+
+def test_what_the_pipeline_sets_itself_cannot_be_set() -> None:
+    with pytest.raises(ConfigError, match="split"):
+        check_conf({"evaluate": {"split": "test"}}, SECTIONS)
+    with pytest.raises(ConfigError, match="dataset"):
+        check_stage_config("train", {"dataset": "x"}, where="here")
+    with pytest.raises(ConfigError, match="name"):
+        check_conf({"ingest": {"name": "other"}}, SECTIONS)
