@@ -154,7 +154,7 @@ def _outside(ends: Offsets, spans: Offsets) -> Offsets:
     """Return the line ends that no quoted span covers."""
     if not len(spans):
         return ends
-    nearest = np.searchsorted(spans[:, 0], ends, side="right") - 1
+    nearest = np.searchsorted(spans[:, 0], ends - 1, side="right") - 1
     inside = (nearest >= 0) & (ends <= spans[nearest, 1])
     outside: Offsets = ends[~inside]
     return outside

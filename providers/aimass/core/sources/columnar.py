@@ -11,10 +11,10 @@ import pyarrow.orc as orc
 import pyarrow.parquet as pq
 
 from aimass.core.deps import Deps
-from aimass.core.errors import EmptyDataError, SchemaMismatchError, missing_column
+from aimass.core.errors import EmptyDataError, SchemaMismatchError
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.casting import cast_table
-from aimass.core.sources.listing import SourceFile
+from aimass.core.sources.listing import SourceFile, select_columns
 from aimass.core.sources.rejects import rejects
 from aimass.core.sources.streams import open_stream
 
@@ -83,13 +83,14 @@ class ColumnarRows:
         self._open_groups = open_groups
         self._deps = deps
 
-    def schema(self, files: Sequence[SourceFile]) -> pa.Schema:
+    def schema(self, files: Sequence[SourceFile], columns: Sequence[str] | None = None) -> pa.Schema:
         """Return the schema of the first file; an EmptyDataError when no file has rows."""
         found = None
         for file in files:
             with open_stream(file, self._deps) as stream:
                 groups = self._open_groups(stream)
-                found = found or pa.schema([_plain(field, file) for field in groups.schema])
+                wanted = select_columns(groups.schema, columns, file)
+                found = found or pa.schema([_plain(field, file) for field in wanted])
                 if groups.rows:
                     return found
         raise EmptyDataError(f"{files[0].uri} has no rows", expected="at least one row", uri=files[0].uri)
@@ -99,7 +100,7 @@ class ColumnarRows:
         first_group, first_batch = at or (0, 0)
         with open_stream(file, self._deps) as stream:
             groups = self._open_groups(stream)
-            _check(groups.schema, schema, file)
+            select_columns(groups.schema, schema.names, file)
             done = 0
             for group in range(groups.count):
                 for index, table in enumerate(groups.batches(group, schema.names) if group >= first_group else ()):
@@ -134,9 +135,3 @@ def _plain(field: pa.Field, file: SourceFile) -> pa.Field:
     if pa.types.is_string(kind) or pa.types.is_string_view(kind):
         kind = pa.large_string()
     return pa.field(field.name, kind)
-
-
-def _check(found: pa.Schema, schema: pa.Schema, file: SourceFile) -> None:
-    for name in schema.names:
-        if name not in found.names:
-            raise missing_column(name, found.names, where=f"the file {file.uri}")

@@ -12,7 +12,7 @@ from aimass.core.errors import SchemaMismatchError
 from aimass.core.sources.blocks import Block, Quoting
 from aimass.core.sources.inference import infer_schema
 from aimass.core.sources.listing import SourceFile
-from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head
+from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head, Sampled
 
 
 class Delimited:
@@ -52,10 +52,11 @@ class Delimited:
             return Head([f"column_{index}" for index in range(1, len(first) + 1)], mark, 1)
         return Head(names, int(ends[0]), 1 + block.data.count(b"\n", 0, int(ends[0])))
 
-    def sample_schema(self, sample: Sequence[Block], names: Sequence[str], rows: int) -> pa.Schema:
+    def sample_schema(self, sample: Sequence[Sampled], rows: int) -> pa.Schema:
         """Guess the types of all columns."""
-        tables = [self.parse(block, names, names).table for block in sample if not block.fault]
-        return infer_schema(pa.concat_tables(tables).slice(0, rows))
+        first = sample[0].names
+        tables = [self.parse(one.block, one.names, first).table for one in sample if not one.block.fault]
+        return infer_schema(pa.concat_tables([_no_rows(first), *tables]).slice(0, rows))
 
     def parse(self, block: Block, names: Sequence[str], wanted: Sequence[str]) -> Cells:
         """Return the fields as bytes: which of them are valid text is decided cell by cell."""
@@ -73,7 +74,7 @@ class Delimited:
             strings_can_be_null=True,
         )
         if not block.data.strip(b"\r\n"):
-            return Cells(pa.schema([(name, pa.large_binary()) for name in wanted]).empty_table(), _count(0), [])
+            return Cells(_no_rows(wanted), np.empty(0, dtype=np.int64), [])
         table = csv.read_csv(
             pa.BufferReader(block.data),
             # One block, one thread: only then Arrow tells the numbers of the rows it refuses.
@@ -100,5 +101,5 @@ class Delimited:
             ) from error
 
 
-def _count(size: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.arange(size, dtype=np.int64)
+def _no_rows(names: Sequence[str]) -> pa.Table:
+    return pa.schema([(name, pa.large_binary()) for name in names]).empty_table()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-import pyarrow as pa
 from pydantic import Field
 
 from aimass.core import settings
 from aimass.core.deps import Deps
-from aimass.core.errors import ConfigError, missing_column
+from aimass.core.errors import ConfigError
 from aimass.core.settings import Location
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.casting import apply_overrides
@@ -20,6 +19,9 @@ from aimass.core.sources.json_lines import JsonLines
 from aimass.core.sources.listing import SourceFile, check_unchanged, list_files
 from aimass.core.sources.streams import COMPRESSIONS, Compression
 from aimass.core.sources.text_rows import TextRows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Format = Literal["csv", "json_lines", "parquet", "orc"]
 
@@ -73,7 +75,7 @@ class FilesSettings(settings.Settings):
 class _Rows(Protocol):
     """One family of formats."""
 
-    def schema(self, files: Sequence[SourceFile]) -> pa.Schema: ...
+    def schema(self, files: Sequence[SourceFile], columns: Sequence[str] | None = None) -> pa.Schema: ...
 
     def read(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[SourceBatch]: ...
 
@@ -106,12 +108,7 @@ class FilesSource:
         """
         if self._schema is None:
             files = _files(position)
-            found = self._rows(files[0]).schema(files)
-            if self.settings.columns is not None:
-                for name in self.settings.columns:
-                    if name not in found.names:
-                        raise missing_column(name, found.names, where=f"the file {files[0].uri}")
-                found = pa.schema([found.field(name) for name in self.settings.columns])
+            found = self._rows(files[0]).schema(files, self.settings.columns)
             self._schema = apply_overrides(found, self.settings.types)
         return self._schema
 

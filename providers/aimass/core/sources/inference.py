@@ -24,6 +24,9 @@ def infer_type(column: pa.ChunkedArray, candidates: tuple[pa.DataType, ...] = NU
     values = valid_text(pc.unique(column).drop_null())
     if not len(values):
         return pa.large_string()
+    if not pc.all(pc.match_substring_regex(values, r"(?i)^\s*(true|false)\s*$")).as_py():
+        # As a boolean Arrow also reads 0 and 1.
+        candidates = tuple(kind for kind in candidates if kind != pa.bool_())
     if _are_codes(values):
         candidates = tuple(kind for kind in candidates if kind not in NUMBERS)
     return next((kind for kind in candidates if fits(values, kind)), pa.large_string())

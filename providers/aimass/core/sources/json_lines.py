@@ -15,7 +15,7 @@ from aimass.core.sources.blocks import Block, Quoting
 from aimass.core.sources.casting import Fault
 from aimass.core.sources.inference import MOMENTS, infer_type
 from aimass.core.sources.listing import SourceFile
-from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head
+from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head, Sampled
 
 KINDS = {bool: "bool", int: "int", float: "float", str: "str", list: "nested", dict: "nested"}
 
@@ -41,7 +41,7 @@ class JsonLines:
             )
         return Head([], mark, 1)
 
-    def sample_schema(self, sample: Sequence[Block], names: Sequence[str], rows: int) -> pa.Schema:
+    def sample_schema(self, sample: Sequence[Sampled], rows: int) -> pa.Schema:
         """Guess the columns and their types."""
         kinds: dict[str, set[str]] = {}
         texts: dict[str, list[str]] = {}
@@ -90,10 +90,10 @@ def _parse_lines(
         _parse_lines(lines[half:], first + half, schema, frames, faults)
 
 
-def _records(sample: Sequence[Block], rows: int) -> list[dict[str, Any]]:
+def _records(sample: Sequence[Sampled], rows: int) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    for block in sample:
-        for line in block.data.split(b"\n"):
+    for one in sample:
+        for line in one.block.data.split(b"\n"):
             if len(found) == rows:
                 return found
             try:

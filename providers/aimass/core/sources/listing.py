@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from aimass.core.deps import Deps
-from aimass.core.errors import DataError, EmptyDataError, NotFoundError, nearest_name
+from aimass.core.errors import DataError, EmptyDataError, NotFoundError, missing_column, nearest_name
 from aimass.core.storage import as_uri
 
 WILDCARDS = "*?["
@@ -57,6 +59,20 @@ def check_unchanged(file: SourceFile, deps: Deps) -> None:
             hint="Start a new run: it reads the file as it is now",
             uri=file.uri,
         )
+
+
+def select_columns(schema: pa.Schema, columns: Sequence[str] | None, file: SourceFile) -> pa.Schema:
+    """Return the fields of `columns`, in that order; all where None.
+
+    Raises
+    ------
+    SchemaMismatchError
+        The file has no such column; the nearest name is told.
+    """
+    for name in columns or ():
+        if name not in schema.names:
+            raise missing_column(name, schema.names, where=f"the file {file.uri}")
+    return schema if columns is None else pa.schema([schema.field(name) for name in columns])
 
 
 def _describe(uri: str, name: str, deps: Deps) -> SourceFile:

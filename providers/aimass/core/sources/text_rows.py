@@ -14,7 +14,7 @@ from aimass.core.errors import EmptyDataError, SchemaMismatchError, missing_colu
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.blocks import Block, Quoting, blocks
 from aimass.core.sources.casting import Fault, cast_table
-from aimass.core.sources.listing import SourceFile
+from aimass.core.sources.listing import SourceFile, select_columns
 from aimass.core.sources.rejects import reject_table
 from aimass.core.sources.streams import Compression, open_stream
 
@@ -62,6 +62,22 @@ class Head:
     line: int
 
 
+@dataclass(frozen=True)
+class Sampled:
+    """A block that types are guessed from.
+
+    Attributes
+    ----------
+    block : Block
+        The rows.
+    names : list of str
+        The columns of its file, which may stand in another order than in the first file.
+    """
+
+    block: Block
+    names: list[str]
+
+
 class Syntax(Protocol):
     """How rows are spelled."""
 
@@ -70,7 +86,7 @@ class Syntax(Protocol):
     def head(self, block: Block, file: SourceFile) -> Head:
         """Read what stands before the rows."""
 
-    def sample_schema(self, sample: Sequence[Block], names: Sequence[str], rows: int) -> pa.Schema:
+    def sample_schema(self, sample: Sequence[Sampled], rows: int) -> pa.Schema:
         """Guess columns and types from the first `rows` rows of `sample`."""
 
     def parse(self, block: Block, names: Sequence[str], wanted: Sequence[str]) -> Cells:
@@ -103,27 +119,19 @@ class TextRows:
         self._encoding = encoding
         self._sample_rows = sample_rows
 
-    def schema(self, files: Sequence[SourceFile]) -> pa.Schema:
+    def schema(self, files: Sequence[SourceFile], columns: Sequence[str] | None = None) -> pa.Schema:
         """Guess the schema from the first rows of `files`; an EmptyDataError when they have none."""
-        names: list[str] = []
-        sample: list[Block] = []
-        for file in files:
-            head = self._head(file)
-            names = names or (head.names if head else [])
-            if head is not None:
-                sample.extend(self._sample(file, head, SAMPLE_BYTES - sum(len(block.data) for block in sample)))
-            if sum(len(block.data) for block in sample) >= SAMPLE_BYTES:
-                break
-        if not any(block.data.strip() for block in sample):
+        sample = list(self._sample(files))
+        if not any(one.block.data.strip() for one in sample):
             raise EmptyDataError(f"{files[0].uri} has no rows", expected="at least one row", uri=files[0].uri)
-        return self._syntax.sample_schema(sample, names, self._sample_rows)
+        return select_columns(self._syntax.sample_schema(sample, self._sample_rows), columns, files[0])
 
     def read(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[SourceBatch]:
         """Yield the rows of one file, after the place `at` where given."""
         head = self._head(file)
         if head is None:
             return
-        names = _matching(head.names, schema, file)
+        names = _matching(head.names, schema.names, file)
         offset, line = at or (head.offset, head.line)
         for block in self._blocks(file, offset, line):
             cells = _no_cells(block.fault) if block.fault else self._syntax.parse(block, names, schema.names)
@@ -138,12 +146,21 @@ class TextRows:
             return self._syntax.head(block, file)
         return None
 
-    def _sample(self, file: SourceFile, head: Head, size: int) -> Iterator[Block]:
-        for block in self._blocks(file, head.offset, head.line):
-            yield block
-            size -= len(block.data)
-            if size <= 0:
-                return
+    def _sample(self, files: Sequence[SourceFile]) -> Iterator[Sampled]:
+        """Yield blocks of `files` until they are 16 MiB together."""
+        first: list[str] = []
+        left = SAMPLE_BYTES
+        for file in files:
+            head = self._head(file)
+            if head is None:
+                continue
+            first = first or head.names
+            names = _matching(head.names, first, file)
+            for block in self._blocks(file, head.offset, head.line):
+                yield Sampled(block, names)
+                left -= len(block.data)
+                if left <= 0:
+                    return
 
     def _blocks(self, file: SourceFile, offset: int, line: int, **options: Any) -> Iterator[Block]:
         with open_stream(
@@ -156,9 +173,9 @@ def _no_cells(fault: str) -> Cells:
     return Cells(None, np.empty(0, dtype=np.int64), [(0, fault)])
 
 
-def _matching(names: list[str], schema: pa.Schema, file: SourceFile) -> list[str]:
-    """Return the columns of a file that must hold those of the first file, in any order."""
-    for name in schema.names if names else []:
+def _matching(names: list[str], wanted: list[str], file: SourceFile) -> list[str]:
+    """Return the columns of a file, which must have the wanted ones in any order."""
+    for name in wanted if names else []:
         if name not in names:
             raise missing_column(name, names, where=f"the file {file.uri}")
     repeated = next((name for name in names if names.count(name) > 1), None)
@@ -168,4 +185,4 @@ def _matching(names: list[str], schema: pa.Schema, file: SourceFile) -> list[str
             expected="names that differ",
             column=repeated,
         )
-    return names or list(schema.names)
+    return names or wanted

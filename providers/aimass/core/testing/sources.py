@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -75,8 +76,6 @@ class SourceContract:
 
     def test_position_can_be_kept_as_json(self, source: Source) -> None:
         """A position survives the store."""
-        import json
-
         position = source.position()
         assert json.loads(json.dumps(position)) == position
 
@@ -98,8 +97,6 @@ class SourceContract:
 
     def test_reading_goes_on_after_each_batch(self, source: Source) -> None:
         """No row is lost or doubled when a reader resumes, wherever it stopped."""
-        import json
-
         position = source.position()
         everything = _all_rows(source, position)
         done = 0

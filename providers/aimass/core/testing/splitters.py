@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
@@ -17,28 +18,28 @@ class SplitterContract:
     divide.
     """
 
-    def test_every_share_has_rows(self, splitter: type[Splitter], frame: pl.DataFrame) -> None:
+    def test_every_share_has_rows(self, splitter: Callable[[], Splitter], frame: pl.DataFrame) -> None:
         """Training, validation and test all get something."""
-        codes = split(splitter(None), frame)
+        codes = split(splitter(), frame)
         assert set(codes.tolist()) == set(range(len(SHARES)))
         assert len(codes) == frame.height
 
-    def test_training_has_most_rows(self, splitter: type[Splitter], frame: pl.DataFrame) -> None:
+    def test_training_has_most_rows(self, splitter: Callable[[], Splitter], frame: pl.DataFrame) -> None:
         """More than half of the rows train."""
-        assert (split(splitter(None), frame) == 0).mean() > 0.5
+        assert (split(splitter(), frame) == 0).mean() > 0.5
 
-    def test_the_same_rows_are_split_alike(self, splitter: type[Splitter], frame: pl.DataFrame) -> None:
+    def test_the_same_rows_are_split_alike(self, splitter: Callable[[], Splitter], frame: pl.DataFrame) -> None:
         """A retry, or a new process, finds the same shares."""
-        assert np.array_equal(split(splitter(None), frame), split(splitter(None), frame))
+        assert np.array_equal(split(splitter(), frame), split(splitter(), frame))
 
-    def test_batches_do_not_matter(self, splitter: type[Splitter], frame: pl.DataFrame) -> None:
+    def test_batches_do_not_matter(self, splitter: Callable[[], Splitter], frame: pl.DataFrame) -> None:
         """However the rows are cut into batches, each goes to the same share."""
-        whole = split(splitter(None), frame)
-        assert np.array_equal(whole, split(splitter(None), frame, rows_per_batch=7))
+        whole = split(splitter(), frame)
+        assert np.array_equal(whole, split(splitter(), frame, rows_per_batch=7))
 
-    def test_boundaries_can_be_kept_as_json(self, splitter: type[Splitter], frame: pl.DataFrame) -> None:
+    def test_boundaries_can_be_kept_as_json(self, splitter: Callable[[], Splitter], frame: pl.DataFrame) -> None:
         """The boundaries are part of the stage's result."""
-        made = splitter(None)
+        made = splitter()
         assert json.dumps(made.fit(frame.lazy().select(made.columns() or pl.all()), frame.height))
 
 

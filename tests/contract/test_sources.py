@@ -1,0 +1,58 @@
+"""Every source keeps the same promises; the fake in memory is one of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.orc as orc
+import pytest
+
+from aimass.core.deps import Deps, Runtime
+from aimass.core.errors import UnreachableError
+from aimass.core.sources import blocks
+from aimass.core.sources.base import Source
+from aimass.core.sources.files import FilesSettings, FilesSource
+from aimass.core.testing.sources import MemorySettings, MemorySource, SourceContract
+
+FRAME = pl.DataFrame({"n": range(500), "s": [None if i % 5 == 0 else f'text, "{i}"\n' for i in range(500)]})
+
+
+def _write(folder: Path, kind: str) -> str:
+    if kind == "csv":
+        FRAME.write_csv(folder / "x.csv")
+        with (folder / "x.csv").open("a") as rows:
+            rows.write("bad\n")
+    elif kind == "csv.gz":
+        FRAME.write_csv(folder / "plain")
+        import gzip
+
+        (folder / "x.csv.gz").write_bytes(gzip.compress((folder / "plain").read_bytes()))
+    elif kind == "jsonl":
+        FRAME[:250].write_ndjson(folder / "1.jsonl")
+        FRAME[250:].write_ndjson(folder / "2.jsonl")
+        return str(folder / "*.jsonl")
+    elif kind == "parquet":
+        FRAME.write_parquet(folder / "x.parquet", row_group_size=100)
+    elif kind == "orc":
+        orc.write_table(FRAME.to_arrow().cast(pa.schema([("n", pa.int64()), ("s", pa.string())])), folder / "x.orc")
+    return str(folder / f"x.{kind}")
+
+
+class TestSources(SourceContract):
+    @pytest.fixture(params=["memory", "csv", "csv.gz", "jsonl", "parquet", "orc"])
+    def source(self, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Source:
+        deps = Deps.from_runtime(Runtime(store=str(tmp_path / "store")))
+        if request.param == "memory":
+            return MemorySource(MemorySettings(rows=300, reject_every=7), deps)
+        defaults: Any = blocks.blocks.__kwdefaults__
+        monkeypatch.setattr(blocks.blocks, "__kwdefaults__", {**defaults, "block_bytes": 1_000})
+        return FilesSource(FilesSettings(uri=_write(tmp_path, request.param)), deps)
+
+
+def test_the_fake_fails_as_often_as_it_is_told(tmp_path: Path) -> None:
+    source = MemorySource(MemorySettings(failure_probability=1), Deps.from_runtime(Runtime(store=str(tmp_path))))
+    with pytest.raises(UnreachableError):
+        list(source.read(source.position()))
