@@ -17,6 +17,7 @@ RARE_CLASS = 0.05
 RARE_CLASS_ROWS = 50
 FEW_ROWS = 500
 MOST_PER_CODE = 20
+MEASURES = {"pearson": "Pearson", "spearman": "Spearman", "cramers_v": "Cramér's V"}
 LEVELS = ("error", "warning", "info")
 
 
@@ -58,8 +59,8 @@ def _dataset(rows: int, target: TargetProfile | None) -> Iterator[Finding]:
 
 def _pairs(links: Sequence[Association]) -> Iterator[Finding]:
     for item in links:
-        if item.measure in ("pearson", "spearman", "cramers_v") and abs(item.value) >= TWINS:
-            text = f"{item.left} and {item.right} say the same ({item.measure.replace('_', ' ')} {item.value:.3f})."
+        if item.measure in MEASURES and abs(item.value) >= TWINS:
+            text = f"{item.left} and {item.right} say the same ({MEASURES[item.measure]} {item.value:.3f})."
             yield _finding("info", "twins", item.left, text)
 
 

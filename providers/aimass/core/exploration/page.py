@@ -15,6 +15,12 @@ HEATED_COLUMNS = 28
 SHOWN_LINKS = 20
 SHOWN_PREDICTORS = 15
 TICKS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+MEASURES = {
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "cramers_v": "Cramér's V",
+    "correlation_ratio": "correlation ratio",
+}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -36,7 +42,7 @@ def exploration_page(found: Exploration) -> str:
         predictors=_predictors(found),
         heat=_heat(found.correlations, found),
         links=[
-            [link.left, link.right, link.measure.replace("_", " ").replace("cramers", "Cramér's"), f"{link.value:.2f}"]
+            [link.left, link.right, MEASURES[link.measure], f"{link.value:.2f}"]
             for link in found.associations[:SHOWN_LINKS]
         ],
         cards=cards,

@@ -29,6 +29,7 @@ COUNTED_VALUES = 10_000
 KEPT_VALUES = 50
 KEPT_CHARACTERS = 200
 BINS = 24
+WHOLE_BINS = 64
 WIDEST_TAIL = 1.5
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.99)
 COLUMNS_PER_PASS = 250
@@ -212,7 +213,7 @@ def bin_edges(summary: dict[str, Any], values: pl.Series, *, whole: bool) -> Flo
     bins, so that one absurd value does not flatten the rest.
     """
     low, high = float(summary["min"]), float(summary["max"])
-    if whole and high - low < BINS:
+    if whole and high - low < WHOLE_BINS:
         return np.arange(low, high + 2) - 0.5
     values = values.drop_nulls()
     if not values.is_empty():
@@ -222,6 +223,11 @@ def bin_edges(summary: dict[str, Any], values: pl.Series, *, whole: bool) -> Flo
             low, high = max(low, float(inner_low - reach)), min(high, float(inner_high + reach))
     if not low < high:
         return np.array([low - 0.5, low + 0.5])
+    if whole and high - low < 2**52:
+        # Bins of equally many whole numbers: others show a comb that is not in the data.
+        low, high = math.floor(low), math.ceil(high)
+        width = math.ceil((high - low + 1) / BINS)
+        return low - 0.5 + width * np.arange(math.ceil((high - low + 1) / width) + 1)
     edges = low + (high / BINS - low / BINS) * np.arange(BINS + 1)
     edges[-1] = high
     return np.unique(edges) if np.all(np.isfinite(edges)) else np.array([low, high])

@@ -69,7 +69,7 @@ def percent(value: float | None) -> str:
         return "< 0.1 %"
     if 0.999 < value < 1:
         return "> 99.9 %"
-    return f"{value * 100:.1f}".removesuffix(".0") + " %"
+    return f"{value * 100:.0f} %" if value in (0, 1) else f"{value * 100:.1f} %"
 
 
 def size(value: float | None) -> str:

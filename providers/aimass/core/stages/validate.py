@@ -18,7 +18,7 @@ from aimass.core.progress import ProgressEvent
 from aimass.core.settings import InputUri
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult
 from aimass.core.validation.frames import sampled_frame
-from aimass.core.validation.outcomes import FailedExpectation, expected_text, seen_text
+from aimass.core.validation.outcomes import FailedExpectation, by_expectation, expected_text, seen_text
 from aimass.core.validation.page import validation_page
 from aimass.core.validation.runner import Runner, result_document
 from aimass.core.validation.suite import SuiteSettings, build_suite, to_yaml
@@ -81,11 +81,12 @@ def _run(
     """Return rows seen and rows there by part, and the entries of all parts."""
     parts: dict[str, tuple[int, int]] = {}
     entries: list[dict[str, Any]] = []
-    dataset.require(*runner.columns())
+    columns = runner.columns()
+    dataset.require(*columns or [])
     for part in PARTS:
         rows = dataset.rows(part)
         if rows:
-            frame = sampled_frame(dataset.scan(part, columns=runner.columns() or None), rows, most_rows)
+            frame = sampled_frame(dataset.scan(part, columns=columns), rows, most_rows)
             entries += runner.run(frame, part, is_first=not parts, tell=_teller(deps, part))
             parts[part] = (len(frame), rows)
     return parts, entries
@@ -110,9 +111,9 @@ def _failure(entry: dict[str, Any]) -> FailedExpectation:
 def _refusal(result: ValidateResult) -> AimassError | None:
     if result.success:
         return None
-    named = [f"{item.id} in {item.part}: {item.seen} (expected: {item.expected})" for item in result.failed]
-    rest = result.n_failed - NAMED_FAILURES
-    tail = f"; and {rest:,} more" if rest > 0 else ""
+    failed = by_expectation(result.failed)
+    named = [f"{item.id} in {parts}: {item.seen} (expected: {item.expected})" for item, parts in failed]
+    tail = f"; and {len(named) - NAMED_FAILURES:,} more" if len(named) > NAMED_FAILURES else ""
     return ValidationFailedError(
         f"{result.n_failed:,} of {result.evaluated:,} expectations do not hold: "
         f"{'; '.join(named[:NAMED_FAILURES])}{tail}",

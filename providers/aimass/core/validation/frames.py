@@ -13,14 +13,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MOST_CELLS = 8_000_000
+
+
 def sampled_frame(frame: pl.LazyFrame, rows: int, most_rows: int) -> pd.DataFrame:
     """Return at most `most_rows` evenly spaced rows of `frame` (which has `rows`) as a pandas frame.
+
+    Of very wide frames fewer: at most `MOST_CELLS` cells.
 
     Numbers become int64 or float64 (NaN where missing), yes-or-no columns bool or object, texts object (None where
     missing), dates and times datetime64[us] in UTC, durations timedelta64[us]. Of anything else only its presence
     remains: True or None.
     """
     schema = frame.collect_schema()
+    most_rows = max(1, min(most_rows, MOST_CELLS // max(1, len(schema))))
     sample = collect(
         frame.gather_every(max(1, math.ceil(rows / most_rows))).select(_plain(*item) for item in schema.items())
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aimass.core.reports import number, short
+from aimass.core.reports import number, percent, short
 
 SHOWN_EXAMPLES = 5
+WORDS = {"value_set": "one of", "type_list": "type", "column_set": "the columns", "regex": "pattern"}
 PLACES = ("column", "column_list", "column_A", "column_B", "batch_id")
 
 
@@ -27,9 +28,30 @@ class FailedExpectation(BaseModel):
 
 
 def expected_text(arguments: Mapping[str, Any]) -> str:
-    """Return the arguments of an expectation as ``min_value 0, max_value 10, mostly 0.99``."""
-    shown = {name: value for name, value in arguments.items() if name not in PLACES and value is not None}
-    return ", ".join(f"{name} {_shown(value)}" for name, value in shown.items()) or "it holds"
+    """Return the arguments of an expectation in words: ``between 0 and 10, for at least 99 % of the values``."""
+    rest = {name: value for name, value in arguments.items() if name not in PLACES and value is not None}
+    low, high, mostly = (rest.pop(name, None) for name in ("min_value", "max_value", "mostly"))
+    words = []
+    if low is not None or high is not None:
+        words.append(_range(low, high))
+    words += [f"{WORDS.get(name, name)} {_shown(value)}".strip() for name, value in rest.items() if value is not False]
+    if mostly is not None and mostly < 1:
+        words.append(f"for at least {percent(mostly)} of the values")
+    return ", ".join(words) or "for every value"
+
+
+def _range(low: Any, high: Any) -> str:
+    if low is None:
+        return f"at most {_shown(high)}"
+    return f"at least {_shown(low)}" if high is None else f"between {_shown(low)} and {_shown(high)}"
+
+
+def by_expectation(failed: Sequence[FailedExpectation]) -> list[tuple[FailedExpectation, str]]:
+    """Return the first failure of each expectation, with the names of all parts in which it failed."""
+    groups: dict[str, list[FailedExpectation]] = {}
+    for item in failed:
+        groups.setdefault(item.id, []).append(item)
+    return [(group[0], ", ".join(item.part for item in group)) for group in groups.values()]
 
 
 def seen_text(result: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aimass.core.reports import number, render, short
-from aimass.core.validation.outcomes import FailedExpectation, expected_text, seen_text
+from aimass.core.validation.outcomes import FailedExpectation, by_expectation, expected_text, seen_text
 from aimass.core.validation.suite import Expectation
 
 MOST_LINES = 2_000
@@ -42,7 +42,8 @@ def validation_page(
         parts=list(parts),
         tiles=_tiles(len(entries), len(failed), parts),
         failed=[
-            [item.id, item.part, short(item.expected, 200), short(item.seen, 300)] for item in failed[:MOST_FAILED]
+            [item.id, named, short(item.expected, 200), short(item.seen, 300)]
+            for item, named in by_expectation(failed)[:MOST_FAILED]
         ],
         n_failed=len(failed),
         n_entries=len(entries),

@@ -47,9 +47,10 @@ class Runner:
             self._batches = _batch_definition()
             self._prepared = [(item, _prepare(item)) for item in suite]
 
-    def columns(self) -> list[str]:
-        """Return the columns that the suite looks at, in order; empty when only the table itself is looked at."""
-        return list(dict.fromkeys(name for item, _ in self._prepared for name in columns_of(item)))
+    def columns(self) -> list[str] | None:
+        """Return the columns that the suite looks at, in order; None when it looks at the table as a whole."""
+        named = [columns_of(item) for item, _ in self._prepared]
+        return list(dict.fromkeys(name for names in named for name in names)) if all(named) else None
 
     def run(
         self, frame: pd.DataFrame, part: str, *, is_first: bool, tell: Callable[[int, int], None]
