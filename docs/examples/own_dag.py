@@ -26,7 +26,7 @@ with DAG(dag_id="churn", default_args={"project": "churn"}):
     join = JoinOperator(
         task_id="join", config={"tables": tables, "base": "customers", "columns": COLUMNS, "target": TARGET}
     )
-    kind = {"type": "stratified", "validation": 0.2, "test": 0.2, "seed": 7}
+    kind = {"type": "stratified", "column": "churned", "validation": 0.2, "test": 0.2, "seed": 7}
     split = SplitOperator(task_id="split", config={"dataset": join.output["uri"], "split": kind})
     clean = CleanOperator(task_id="clean", config={"dataset": split.output["uri"]})
     raw = {"raw": split.output["uri"]}
