@@ -2,80 +2,94 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from aimass.core.features import FEATURES
 from aimass.core.testing.transforms import TransformContract
 
+Document = ClassVar[dict[str, Any]]
+
 
 class TestScaleStandard(TransformContract):
-    document = {"type": "scale", "columns": ["f", "g", "i", "b"]}
+    document: Document = {"type": "scale", "columns": ["f", "g", "i", "b"]}
 
 
 class TestScaleMinMax(TransformContract):
-    document = {"type": "scale", "columns": ["g", "f"], "method": "min_max"}
+    document: Document = {"type": "scale", "columns": ["g", "f"], "method": "min_max"}
 
 
 class TestScaleRobust(TransformContract):
-    document = {"type": "scale", "columns": ["i", "g"], "method": "robust"}
+    document: Document = {"type": "scale", "columns": ["i", "g"], "method": "robust"}
 
 
 class TestLog(TransformContract):
-    document = {"type": "log", "columns": ["f", "g", "i"]}
+    document: Document = {"type": "log", "columns": ["f", "g", "i"]}
 
 
 class TestClipFixed(TransformContract):
-    document = {"type": "clip", "columns": ["f", "i"], "low": -2.5}
+    document: Document = {"type": "clip", "columns": ["f", "i"], "low": -2.5}
 
 
 class TestClipQuantile(TransformContract):
-    document = {"type": "clip", "columns": ["f", "g"], "quantile": 0.1}
+    document: Document = {"type": "clip", "columns": ["f", "g"], "quantile": 0.1}
 
 
 class TestClipIqr(TransformContract):
-    document = {"type": "clip", "columns": ["g", "i"], "iqr": 1.5}
+    document: Document = {"type": "clip", "columns": ["g", "i"], "iqr": 1.5}
 
 
 class TestFillMedian(TransformContract):
-    document = {"type": "fill", "columns": ["f", "g", "i"]}
+    document: Document = {"type": "fill", "columns": ["f", "g", "i"]}
 
 
 class TestFillMean(TransformContract):
-    document = {"type": "fill", "columns": ["g", "f"], "strategy": "mean", "indicator": "always"}
+    document: Document = {"type": "fill", "columns": ["g", "f"], "strategy": "mean", "indicator": "always"}
 
 
 class TestFillMostFrequent(TransformContract):
-    document = {"type": "fill", "columns": ["b", "s", "i"], "strategy": "most_frequent"}
+    document: Document = {"type": "fill", "columns": ["b", "s", "i"], "strategy": "most_frequent"}
 
 
 class TestFillConstantText(TransformContract):
-    document = {"type": "fill", "columns": ["s"], "strategy": "constant", "value": "none", "indicator": "always"}
+    document: Document = {
+        "type": "fill",
+        "columns": ["s"],
+        "strategy": "constant",
+        "value": "none",
+        "indicator": "always",
+    }
 
 
 class TestOneHot(TransformContract):
-    document = {"type": "one_hot", "columns": ["s", "i", "b"]}
+    document: Document = {"type": "one_hot", "columns": ["s", "i", "b"]}
 
 
 class TestOneHotRare(TransformContract):
-    document = {"type": "one_hot", "columns": ["s"], "max_categories": 2, "min_rows": 2}
+    document: Document = {"type": "one_hot", "columns": ["s"], "max_categories": 2, "min_rows": 2}
 
 
 class TestOrdinal(TransformContract):
-    document = {"type": "ordinal", "columns": ["s", "i", "b"]}
+    document: Document = {"type": "ordinal", "columns": ["s", "i", "b"]}
 
 
 class TestOrdinalGivenOrder(TransformContract):
-    document = {"type": "ordinal", "columns": ["s"], "order": ["LGA", "JFK"]}
+    document: Document = {"type": "ordinal", "columns": ["s"], "order": ["LGA", "JFK"]}
 
 
 class TestFrequency(TransformContract):
-    document = {"type": "frequency", "columns": ["s", "i", "b"], "max_categories": 3}
+    document: Document = {"type": "frequency", "columns": ["s", "i", "b"], "max_categories": 3}
 
 
 class TestDateParts(TransformContract):
-    document = {"type": "date_parts", "columns": ["d"], "parts": ["year", "month", "day", "weekday", "hour", "minute"]}
+    document: Document = {
+        "type": "date_parts",
+        "columns": ["d"],
+        "parts": ["year", "month", "day", "weekday", "hour", "minute"],
+    }
 
 
 class TestDatePartsCyclic(TransformContract):
-    document = {"type": "date_parts", "columns": ["d"], "cyclic": True}
+    document: Document = {"type": "date_parts", "columns": ["d"], "cyclic": True}
 
 
 def test_every_registered_transform_is_under_contract() -> None:

@@ -365,8 +365,16 @@ def _row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
         if pa.types.is_large_string(column.type) or pa.types.is_large_binary(column.type):
             sizes += pc.fill_null(pc.binary_length(column), 0).to_numpy()
         else:
-            sizes += max(1, column.type.bit_width // 8)
+            sizes += _value_bytes(column.type)
     return sizes
+
+
+def _value_bytes(arrow_type: pa.DataType) -> int:
+    """Return the width of a fixed-width type in bytes; for nulls, lists and structs, which have none, a guess."""
+    try:
+        return max(1, arrow_type.bit_width // 8)
+    except ValueError:
+        return 1 if pa.types.is_null(arrow_type) else 64
 
 
 def type_name(arrow_type: pa.DataType) -> str:

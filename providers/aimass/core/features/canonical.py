@@ -83,7 +83,7 @@ class RawColumn(settings.Settings):
 def kind_of(arrow_type: str) -> Kind | None:
     """Return what a column of this Arrow type holds, or None where no transform could use it."""
     table: list[tuple[tuple[str, ...], Kind]] = [
-        (("string", "dictionary"), "string"),
+        (("string", "dictionary", "null"), "string"),
         (("bool",), "bool"),
         (("int", "uint"), "int"),
         (("double", "float", "halffloat", "decimal"), "float"),

@@ -86,7 +86,7 @@ class Plan:
         self.touched |= set(transform.names)
         for column in transform.names:  # a selector passes by what was dropped, so this one was named
             self.dropped.pop(column, None)
-        self.candidates += [column for column in [*transform.names, *outputs] if column not in self.candidates]
+        self.candidates = list(dict.fromkeys([*self.candidates, *transform.names, *outputs]))
         if not transform.replaces:
             self.consumed |= set(transform.names)
 
@@ -188,7 +188,7 @@ def automatic(plan: Plan, *, scale: bool) -> list[dict[str, Any]]:
 
 
 def check_matrix(plan: Plan) -> None:
-    """Drop features that are constant, and refuse what float32 would blur: an epoch, a long number that names things."""
+    """Drop constant features, and refuse what float32 would blur: an epoch, a long number that names things."""
     left = plan.left()
     names = [variable.name for variable in left]
     for variable, (low, high) in zip(left, extremes(plan.frame, names), strict=True):

@@ -20,9 +20,11 @@ from aimass.core.features import FEATURES
 from aimass.core.features.base import KINDS, Transform, Variable
 from aimass.core.features.canonical import RawColumn, canonical
 from aimass.core.features.graph import FeatureGraph, matrix_column
+from aimass.core.manifest import Split
 from aimass.core.reserved import NULL_STRING
 from aimass.core.stages.base import Output
 from aimass.core.stages.featurize import FeaturizeConfig, featurize
+from aimass.core.testing.datasets import publish_rows
 
 RAW = [
     RawColumn(name="f", type="double", kind="float"),
@@ -102,7 +104,9 @@ class TransformContract:
 
     def test_learns_from_training_rows_only(self, tmp_path: Any) -> None:
         """Other validation and test rows leave the fitted graph's bytes as they are."""
-        assert graph_digest(self.document, str(tmp_path / "a"), 0) == graph_digest(self.document, str(tmp_path / "b"), 7)
+        assert graph_digest(self.document, str(tmp_path / "a"), 0) == graph_digest(
+            self.document, str(tmp_path / "b"), 7
+        )
 
     def test_other_kinds_are_refused_by_name(self) -> None:
         """A column of a kind that it does not accept is a SchemaMismatchError that names the column."""
@@ -135,7 +139,7 @@ def number_outputs(transform: Transform) -> list[Variable]:
 
 
 def by_polars(transform: Transform, rows: pl.DataFrame) -> npt.NDArray[np.float32]:
-    """Return the outputs by polars, shape (n_rows, n_outputs); text as its length and first letter."""
+    """Return the outputs by polars, shape (n_rows, n_outputs)."""
     frame = canonical(rows.lazy(), RAW).with_columns(transform.expressions())
     outputs = number_outputs(transform)
     if not outputs:
@@ -158,12 +162,12 @@ def by_onnx(transform: Transform, rows: pl.DataFrame) -> npt.NDArray[np.float32]
 def graph_digest(document: dict[str, Any], store: str, seed: int) -> str:
     """Return the digest of the graph fitted on fixed training rows, beside test rows drawn with `seed`."""
     deps = Deps.from_runtime(Runtime(store=store))
-    source = Output(deps, deps.store.folder("contract", "split"), "split")
-    writer = source.dataset(tags={"y": {"role": "target"}})
-    writer.write(random_rows(1), split="train")
-    writer.write(random_rows(100 + seed), split="validation")
-    writer.write(random_rows(200 + seed), split="test")
-    uri = publish(source, deps)
+    shares: dict[Split, pl.DataFrame] = {
+        "train": random_rows(1),
+        "validation": random_rows(100 + seed),
+        "test": random_rows(200 + seed),
+    }
+    uri = publish_rows(deps, shares, tags={"y": {"role": "target"}})
     target = Output(deps, deps.store.folder("contract", "featurize"), "featurize")
     featurize(FeaturizeConfig(dataset=uri, raw=uri, features=(document,)), deps, target)
     return next(file.sha256 for file in target.files if file.name == "graph.json")
@@ -184,24 +188,3 @@ def random_rows(seed: int, n_rows: int = 200) -> pl.DataFrame:
             "y": (f + rng.normal(0, 2, n_rows)) > 10,
         }
     )
-
-
-def publish(output: Output, deps: Deps) -> str:
-    """Publish what was written to `output` as if a stage had; return its URI."""
-    from aimass.core.manifest import Manifest, publish_manifest
-
-    output.finish()
-    manifest = Manifest(
-        kind="dataset",
-        project="contract",
-        stage="split",
-        key=output.key,
-        code_version=1,
-        config={},
-        columns=output.columns,
-        parts=output.parts,
-        files=output.files,
-        created_at=deps.clock().isoformat(timespec="seconds"),
-    )
-    publish_manifest(deps.store, output.uri, manifest)
-    return output.uri
