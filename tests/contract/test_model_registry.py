@@ -5,17 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from aimass.core.deps import Deps, Runtime
 from aimass.core.errors import NotFoundError
-from aimass.core.release.base import Package
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry, promote
-from aimass.core.storage import file_digest
+from tests.releasing import tiny_package
 
 
 @pytest.fixture(scope="module", params=["memory", "mlflow"])
@@ -33,50 +29,8 @@ def registry(kind: str, deps: Deps) -> Any:
     return open_registry({"type": kind}, deps)
 
 
-def package(folder: Path, name: str, bias: float) -> Package:
-    """Return a graph with one string and one number, whose digest depends on `bias`."""
-    nodes = [
-        helper.make_node(
-            "LabelEncoder",
-            ["origin"],
-            ["code"],
-            domain="ai.onnx.ml",
-            keys_strings=["JFK"],
-            values_floats=[bias],
-            default_float=0.0,
-        ),
-        helper.make_node("Cast", ["distance"], ["far"], to=TensorProto.FLOAT),
-        helper.make_node("Add", ["code", "far"], ["sum"]),
-        helper.make_node("Sigmoid", ["sum"], ["probability"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "late",
-        [
-            helper.make_tensor_value_info("origin", TensorProto.STRING, ["N"]),
-            helper.make_tensor_value_info("distance", TensorProto.DOUBLE, ["N"]),
-        ],
-        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["N"])],
-    )
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 3)]
-    path = folder / f"model-{bias}.onnx"
-    onnx.save_model(helper.make_model(graph, opset_imports=opsets, ir_version=10), str(path))
-    card = folder / "README.md"
-    card.write_text(f"# {name}")
-    return Package(
-        name=name,
-        digest=file_digest(path),
-        onnx_file=path,
-        example={"origin": np.array(["JFK", "LGA"], dtype=object), "distance": np.array([1.0, np.nan])},
-        files={"README.md": card, "native/model.txt": card},
-        tags={"aimass.dataset": "abc"},
-        metrics={"auc": 0.66},
-        description="A test's model",
-    )
-
-
 def test_registering_twice_leaves_one_version(registry: Any, tmp_path: Path) -> None:
-    one = package(tmp_path, "once", 0.25)
+    one = tiny_package(tmp_path, "once", 0.25)
     first, second = registry.register(one), registry.register(one)
     assert first.version == second.version == "1"
     assert registry.find("once", one.digest).digest == one.digest
@@ -84,7 +38,7 @@ def test_registering_twice_leaves_one_version(registry: Any, tmp_path: Path) -> 
 
 
 def test_another_digest_is_another_version(registry: Any, tmp_path: Path) -> None:
-    versions = [registry.register(package(tmp_path, "twice", bias)).version for bias in (0.25, 0.5)]
+    versions = [registry.register(tiny_package(tmp_path, "twice", bias)).version for bias in (0.25, 0.5)]
     assert versions == ["1", "2"]
 
 
@@ -94,7 +48,7 @@ def test_what_is_unknown_is_none(registry: Any) -> None:
 
 
 def test_an_alias_moves_and_may_be_set_again(registry: Any, tmp_path: Path) -> None:
-    first, second = (registry.register(package(tmp_path, "moving", bias)) for bias in (0.25, 0.5))
+    first, second = (registry.register(tiny_package(tmp_path, "moving", bias)) for bias in (0.25, 0.5))
     assert registry.aliased("moving", "champion") is None
     for version in (first, second, second):
         registry.set_alias("moving", "champion", version.version)
@@ -102,13 +56,13 @@ def test_an_alias_moves_and_may_be_set_again(registry: Any, tmp_path: Path) -> N
 
 
 def test_an_alias_needs_a_version(registry: Any, tmp_path: Path) -> None:
-    registry.register(package(tmp_path, "short", 0.25))
+    registry.register(tiny_package(tmp_path, "short", 0.25))
     with pytest.raises(NotFoundError, match=r"'short'.*99"):
         registry.set_alias("short", "champion", "99")
 
 
 def test_tags_are_added_and_replaced(registry: Any, tmp_path: Path) -> None:
-    version = registry.register(package(tmp_path, "tagged", 0.25))
+    version = registry.register(tiny_package(tmp_path, "tagged", 0.25))
     registry.set_tags("tagged", version.version, {"a": "1", "b": "2"})
     registry.set_tags("tagged", version.version, {"a": "3"})
     tags = registry.find("tagged", version.digest).tags
@@ -117,7 +71,7 @@ def test_tags_are_added_and_replaced(registry: Any, tmp_path: Path) -> None:
 
 def test_promotion_keeps_previous_and_the_ledger(registry: Any, deps: Deps, tmp_path: Path) -> None:
     for bias in (0.25, 0.5, 0.5):
-        done = promote(registry, deps, package(tmp_path, "promoted", bias), alias="champion", why=f"bias {bias}")
+        done = promote(registry, deps, tiny_package(tmp_path, "promoted", bias), alias="champion", why=f"bias {bias}")
     assert registry.aliased("promoted", "champion").version == done.version.version == "2"
     assert registry.aliased("promoted", "previous").version == "1"
     assert [(move.old_version, move.new_version) for move in Ledger(deps, "promoted").entries()] == [

@@ -15,8 +15,8 @@ class CardFacts:
 
     Attributes
     ----------
-    name, project, family : str
-        The registered model, its pipeline, its model family.
+    name, alias, project, family : str
+        The registered model, the alias that clients load it by, its pipeline, its model family.
     digest : str
         sha256 of model.onnx.
     classes : list of str
@@ -38,6 +38,7 @@ class CardFacts:
     """
 
     name: str
+    alias: str
     project: str
     family: str
     digest: str
@@ -58,7 +59,7 @@ def render_card(facts: CardFacts) -> str:
         f"of `{facts.classes[-1]}`; from {facts.threshold:.6g} on the label is 1."
     )
     usage = (
-        f'```python\nimport mlflow.pyfunc\n\nmodel = mlflow.pyfunc.load_model("models:/{facts.name}@champion")\n'
+        f'```python\nimport mlflow.pyfunc\n\nmodel = mlflow.pyfunc.load_model("models:/{facts.name}@{facts.alias}")\n'
         "model.predict(model.input_example)  # one array per raw column\n```"
     )
     sections = [

@@ -84,7 +84,8 @@ def build_graph(features: onnx.ModelProto, model: onnx.ModelProto, facts: GraphF
     return merged
 
 
-def graph_bytes(model: onnx.ModelProto) -> bytes:
-    """Return `model` as bytes; the same model gives the same bytes, so that its digest names it."""
-    data: bytes = model.SerializeToString(deterministic=True)
+def export(features: bytes, model: onnx.ModelProto, facts: GraphFacts) -> bytes:
+    """Return the released graph as bytes; the same pieces give the same bytes, so that their digest names them."""
+    graph = build_graph(onnx.load_from_string(features), model, facts)
+    data: bytes = graph.SerializeToString(deterministic=True)
     return data

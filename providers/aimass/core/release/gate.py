@@ -10,8 +10,9 @@ from pydantic import Field
 
 from aimass.core import settings
 from aimass.core.errors import ConfigError
+from aimass.core.evaluation import METRICS
 
-LOWER_IS_BETTER = frozenset({"log_loss", "brier", "error_rate"})
+REFUSED = "REFUSED"
 
 
 class GateSettings(settings.Settings):
@@ -44,6 +45,11 @@ class Verdict:
     ok: bool
     reasons: list[str]
 
+    @property
+    def refusals(self) -> list[str]:
+        """The checks that did not pass."""
+        return [reason for reason in self.reasons if reason.startswith(REFUSED)]
+
 
 def judge(metrics: Mapping[str, float], standing: Mapping[str, float] | None, gate: GateSettings) -> Verdict:
     """Judge a model by its metrics on the test part.
@@ -68,7 +74,7 @@ def judge(metrics: Mapping[str, float], standing: Mapping[str, float] | None, ga
             known=metrics,
             hint="Set gate.metric to one of these, or add it to the evaluation's metrics",
         )
-    sign = -1.0 if gate.metric in LOWER_IS_BETTER else 1.0
+    sign = 1.0 if METRICS.load(gate.metric).greater_is_better else -1.0
     value = metrics[gate.metric]
     checks = [(math.isfinite(value), f"{gate.metric} is {value:.6g}")]
     if gate.min is not None:
@@ -85,5 +91,5 @@ def judge(metrics: Mapping[str, float], standing: Mapping[str, float] | None, ga
         )
     return Verdict(
         ok=all(passed for passed, _ in checks),
-        reasons=[f"{'passed' if passed else 'REFUSED'}: {text}" for passed, text in checks],
+        reasons=[f"{'passed' if passed else REFUSED}: {text}" for passed, text in checks],
     )

@@ -52,9 +52,18 @@ def test_a_flip_away_from_the_threshold_is_refused() -> None:
 
 def test_a_discrete_difference_is_counted_and_named_but_may_not_flip_the_label() -> None:
     allowed = certify(side(0.7, features=[1.0]), side(0.6, features=[2.0]))
-    assert (allowed.ok, allowed.near_edge_rows, allowed.near_edge_features) == (True, 1, {"x": 1})
+    assert (allowed.ok, allowed.near_edge_rows, allowed.differing_features) == (True, 1, {"x": 1})
     refused = certify(side(0.7, features=[1.0]), side(0.4, features=[2.0]))
     assert not refused.ok
+
+
+def test_a_number_that_differs_is_no_edge() -> None:
+    found = certify(side(0.7, features=[1.25]), side(0.6, features=[1.5]))
+    assert (found.ok, found.near_edge_rows, found.differing_features) == (False, 0, {"x": 1})
+
+
+def test_many_rows_at_edges_are_an_error() -> None:
+    assert not certify(side(0.7, 0.7, features=[1.0, 1.0]), side(0.7, 0.7, features=[2.0, 2.0])).ok
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
