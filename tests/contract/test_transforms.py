@@ -7,51 +7,54 @@ from typing import Any, ClassVar
 from aimass.core.features import FEATURES
 from aimass.core.testing.transforms import TransformContract
 
-Document = ClassVar[dict[str, Any]]
-
 
 class TestScaleStandard(TransformContract):
-    document: Document = {"type": "scale", "columns": ["f", "g", "i", "b"]}
+    document: ClassVar[dict[str, Any]] = {"type": "scale", "columns": ["f", "g", "i", "b"]}
 
 
 class TestScaleMinMax(TransformContract):
-    document: Document = {"type": "scale", "columns": ["g", "f"], "method": "min_max"}
+    document: ClassVar[dict[str, Any]] = {"type": "scale", "columns": ["g", "f"], "method": "min_max"}
 
 
 class TestScaleRobust(TransformContract):
-    document: Document = {"type": "scale", "columns": ["i", "g"], "method": "robust"}
+    document: ClassVar[dict[str, Any]] = {"type": "scale", "columns": ["i", "g"], "method": "robust"}
 
 
 class TestLog(TransformContract):
-    document: Document = {"type": "log", "columns": ["f", "g", "i"]}
+    document: ClassVar[dict[str, Any]] = {"type": "log", "columns": ["f", "g", "i"]}
 
 
 class TestClipFixed(TransformContract):
-    document: Document = {"type": "clip", "columns": ["f", "i"], "low": -2.5}
+    document: ClassVar[dict[str, Any]] = {"type": "clip", "columns": ["f", "i"], "low": -2.5}
 
 
 class TestClipQuantile(TransformContract):
-    document: Document = {"type": "clip", "columns": ["f", "g"], "quantile": 0.1}
+    document: ClassVar[dict[str, Any]] = {"type": "clip", "columns": ["f", "g"], "quantile": 0.1}
 
 
 class TestClipIqr(TransformContract):
-    document: Document = {"type": "clip", "columns": ["g", "i"], "iqr": 1.5}
+    document: ClassVar[dict[str, Any]] = {"type": "clip", "columns": ["g", "i"], "iqr": 1.5}
 
 
 class TestFillMedian(TransformContract):
-    document: Document = {"type": "fill", "columns": ["f", "g", "i"]}
+    document: ClassVar[dict[str, Any]] = {"type": "fill", "columns": ["f", "g", "i"]}
 
 
 class TestFillMean(TransformContract):
-    document: Document = {"type": "fill", "columns": ["g", "f"], "strategy": "mean", "indicator": "always"}
+    document: ClassVar[dict[str, Any]] = {
+        "type": "fill",
+        "columns": ["g", "f"],
+        "strategy": "mean",
+        "indicator": "always",
+    }
 
 
 class TestFillMostFrequent(TransformContract):
-    document: Document = {"type": "fill", "columns": ["b", "s", "i"], "strategy": "most_frequent"}
+    document: ClassVar[dict[str, Any]] = {"type": "fill", "columns": ["b", "s", "i"], "strategy": "most_frequent"}
 
 
 class TestFillConstantText(TransformContract):
-    document: Document = {
+    document: ClassVar[dict[str, Any]] = {
         "type": "fill",
         "columns": ["s"],
         "strategy": "constant",
@@ -61,27 +64,27 @@ class TestFillConstantText(TransformContract):
 
 
 class TestOneHot(TransformContract):
-    document: Document = {"type": "one_hot", "columns": ["s", "i", "b"]}
+    document: ClassVar[dict[str, Any]] = {"type": "one_hot", "columns": ["s", "i", "b"]}
 
 
 class TestOneHotRare(TransformContract):
-    document: Document = {"type": "one_hot", "columns": ["s"], "max_categories": 2, "min_rows": 2}
+    document: ClassVar[dict[str, Any]] = {"type": "one_hot", "columns": ["s"], "max_categories": 2, "min_rows": 2}
 
 
 class TestOrdinal(TransformContract):
-    document: Document = {"type": "ordinal", "columns": ["s", "i", "b"]}
+    document: ClassVar[dict[str, Any]] = {"type": "ordinal", "columns": ["s", "i", "b"]}
 
 
 class TestOrdinalGivenOrder(TransformContract):
-    document: Document = {"type": "ordinal", "columns": ["s"], "order": ["LGA", "JFK"]}
+    document: ClassVar[dict[str, Any]] = {"type": "ordinal", "columns": ["s"], "order": ["LGA", "JFK"]}
 
 
 class TestFrequency(TransformContract):
-    document: Document = {"type": "frequency", "columns": ["s", "i", "b"], "max_categories": 3}
+    document: ClassVar[dict[str, Any]] = {"type": "frequency", "columns": ["s", "i", "b"], "max_categories": 3}
 
 
 class TestDateParts(TransformContract):
-    document: Document = {
+    document: ClassVar[dict[str, Any]] = {
         "type": "date_parts",
         "columns": ["d"],
         "parts": ["year", "month", "day", "weekday", "hour", "minute"],
@@ -89,7 +92,7 @@ class TestDateParts(TransformContract):
 
 
 class TestDatePartsCyclic(TransformContract):
-    document: Document = {"type": "date_parts", "columns": ["d"], "cyclic": True}
+    document: ClassVar[dict[str, Any]] = {"type": "date_parts", "columns": ["d"], "cyclic": True}
 
 
 def test_every_registered_transform_is_under_contract() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from aimass.core.deps import Deps
 from aimass.core.manifest import Manifest, Split, publish_manifest
 from aimass.core.stages.base import Output
 from aimass.core.storage import text_digest
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def publish_rows(
