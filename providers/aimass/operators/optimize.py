@@ -51,6 +51,10 @@ class OptimizePlanOperator(StageOperator):
         found: Sequence[Any] = result["assignments"]
         return found
 
+    def announce(self, context: Context, result: Any) -> None:
+        """Say how many workers have something to do."""
+        self.log.info("round %d: %d assignments", self.round_index + 1, len(result))
+
 
 class OptimizeWorkOperator(StageOperator):
     """Try the trials of one assignment.

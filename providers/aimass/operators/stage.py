@@ -82,7 +82,7 @@ class StageOperator(BaseOperator):
         with translated_failures():
             result = self.run_stage(context, self.stage_config(context))
         self.result_ = result
-        self._announce(context, result)
+        self.announce(context, result)
         return result
 
     def stage_config(self, context: Context) -> dict[str, Any]:
@@ -132,9 +132,13 @@ class StageOperator(BaseOperator):
         if running is not None:
             running.cancel()
 
-    def _announce(self, context: Context, result: Mapping[str, Any]) -> None:
-        """Say in the log whether work was reused, and hand the result's address on with the asset's event."""
-        self.log.info("%s: %s %s", self.stage, "reused" if result.get("reused") else "published", result.get("uri", ""))
+    def announce(self, context: Context, result: Any) -> None:
+        """Say in the log whether work was reused, and hand the result's address on: to other tasks, and to assets."""
+        uri = result.get("uri", "")
+        self.log.info("%s: %s %s", self.stage, "reused" if result.get("reused") else "published", uri)
+        if uri:
+            # What `task.output["uri"]` reads.
+            context["ti"].xcom_push(key="uri", value=uri)
         for outlet in self.outlets:
             if getattr(outlet, "uri", "").startswith(f"{SCHEME}://"):
                 context["outlet_events"][outlet].extra = event_extra(result)

@@ -26,6 +26,14 @@ class Events(dict[Asset, Any]):
         return self[asset]
 
 
+class Instance:
+    def __init__(self) -> None:
+        self.xcoms: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = value
+
+
 class State:
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
@@ -38,7 +46,7 @@ class State:
 
 def context(conf: dict[str, Any] | None = None) -> Any:
     run = SimpleNamespace(dag_id="d", run_id="manual__1", conf=conf or {}, triggering_user_name="ada")
-    return {"dag_run": run, "outlet_events": Events(), "task_state_store": State()}
+    return {"dag_run": run, "ti": Instance(), "outlet_events": Events(), "task_state_store": State()}
 
 
 @pytest.fixture
@@ -54,6 +62,7 @@ def test_an_operator_runs_its_stage_and_tells_the_asset(source: dict[str, Any]) 
     result = task.execute(here)
     assert result["rows"] == 50
     assert "/shop/ingest/" in result["uri"]
+    assert here["ti"].xcoms == {"uri": result["uri"]}
     (asset,) = task.outlets
     assert asset.uri == "aimass://shop/ingest"
     assert here["outlet_events"][asset].extra == {
