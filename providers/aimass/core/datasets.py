@@ -156,7 +156,7 @@ def polars_errors() -> Iterator[None]:
 class _Checkpoint(BaseModel):
     """The parts finished so far and how far the source had been read with them; deleted once the manifest stands."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     parts: list[Part] = Field(description="The finished parts, in order.")
     position: object = Field(description="The source's position after their last row.")

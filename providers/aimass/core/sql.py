@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
 from aimass.core.errors import ConfigError, missing_column
+
+# Quoted text and names are matched first, so that what looks like a number inside them is left alone.
+DECIMAL_LITERAL = re.compile(r"""'[^']*'|"[^"]*"|(?<![\w.])(\d*\.\d+)(?![\w.])""")
 
 
 def sql_expression(text: str, schema: pl.Schema, *, where: str) -> tuple[pl.Expr, pl.DataType]:
@@ -27,7 +32,7 @@ def sql_expression(text: str, schema: pl.Schema, *, where: str) -> tuple[pl.Expr
         It names a column that is not there; the nearest name is told.
     """
     try:
-        expression = pl.sql_expr(text)
+        expression = pl.sql_expr(DECIMAL_LITERAL.sub(_as_float, text))
     except pl.exceptions.PolarsError as error:
         raise _mistake(text, where, error) from error
     for name in expression.meta.root_names():
@@ -44,6 +49,11 @@ def sql_expression(text: str, schema: pl.Schema, *, where: str) -> tuple[pl.Expr
             expression=text,
         )
     return expression, found.schema["value"]
+
+
+def _as_float(match: re.Match[str]) -> str:
+    """Spell 1.5 as 1.5e0: polars reads the first as a decimal, which rounds quotients to six digits."""
+    return f"{match[0]}e0" if match[1] else match[0]
 
 
 def _mistake(text: str, where: str, error: Exception) -> ConfigError:
