@@ -76,7 +76,9 @@ def read_target(name: str, values: pl.Series, classes: list[ValueCount], positiv
         return _target(name, "regression", f"> {median:g} (the median)", labels, [])
     texts = values.map_elements(_class_text, return_dtype=pl.String) if values.dtype.is_numeric() else values
     if len(known) == 2:
-        chosen = positive if positive in known else max(known)
+        # A yes-or-no positive is tagged as Python spells it ("True"), the values are read as polars does ("true").
+        named = next((value for value in known if positive is not None and value.lower() == positive.lower()), None)
+        chosen = named or max(known)
         return _target(name, "binary", chosen, (texts == chosen).to_numpy().astype(np.int8), classes)
     labels = (texts == known[0]).to_numpy().astype(np.int8)
     return _target(name, "multiclass", f"{known[0]} (the most frequent class)", labels, classes)

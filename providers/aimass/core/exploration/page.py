@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -185,14 +186,21 @@ def _facts(column: ColumnProfile) -> list[tuple[str, str, str]]:
 
 def _picture(histogram: Histogram, column: ColumnProfile) -> Any:
     edges, total = histogram.edges, max(1, sum(histogram.counts))
+    labels = [_span(column, low, high) for low, high in itertools.pairwise(edges)]
     items = []
-    for index, count in enumerate(histogram.counts):
-        low, high = readable(edges[index], column), readable(edges[index + 1], column)
+    for index, (count, (low, high)) in enumerate(zip(histogram.counts, labels, strict=True)):
         low = "below" if index == 0 and _beyond(column, edges[0], -1) else low
         high = "above" if index == len(histogram.counts) - 1 and _beyond(column, edges[-1], 1) else high
-        items.append(Bar(count, f"{low} to {high}: {count:,} rows ({percent(count / total)})"))
-    ends = (readable(edges[0], column), readable(edges[-1], column))
-    return bars(items, title=f"Histogram of {short(column.name)}", ends=ends)
+        span = low if low == high else f"{low} to {high}"
+        items.append(Bar(count, f"{span}: {count:,} rows ({percent(count / total)})"))
+    return bars(items, title=f"Histogram of {short(column.name)}", ends=(labels[0][0], labels[-1][1]))
+
+
+def _span(column: ColumnProfile, low: float, high: float) -> tuple[str, str]:
+    """Return the ends of a bin in words; a bin of whole numbers is named by the numbers in it."""
+    if column.type.startswith(("int", "uint")):
+        low, high = math.ceil(low), math.ceil(high) - 1
+    return readable(low, column), readable(high, column)
 
 
 def _beyond(column: ColumnProfile, edge: float, side: int) -> bool:

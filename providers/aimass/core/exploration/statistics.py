@@ -222,15 +222,17 @@ def bin_edges(summary: dict[str, Any], values: pl.Series, *, whole: bool) -> Flo
         if reach > 0:
             low, high = max(low, float(inner_low - reach)), min(high, float(inner_high + reach))
     if not low < high:
-        return np.array([low - 0.5, low + 0.5])
+        # Next to a huge number one half is nothing.
+        return np.array([min(low - 0.5, np.nextafter(low, -np.inf)), max(low + 0.5, np.nextafter(low, np.inf))])
     if whole and high - low < 2**52:
         # Bins of equally many whole numbers: others show a comb that is not in the data.
         low, high = math.floor(low), math.ceil(high)
         width = math.ceil((high - low + 1) / BINS)
-        return low - 0.5 + width * np.arange(math.ceil((high - low + 1) / width) + 1)
+        return low - 0.5 + width * np.arange(math.ceil((high - low + 1) / width) + 1, dtype=np.float64)
     edges = low + (high / BINS - low / BINS) * np.arange(BINS + 1)
     edges[-1] = high
-    return np.unique(edges) if np.all(np.isfinite(edges)) else np.array([low, high])
+    edges = np.unique(edges[np.isfinite(edges)])
+    return edges if len(edges) > 1 else np.array([low, high])
 
 
 def sampled_top(values: pl.Series, scale: float) -> list[ValueCount]:

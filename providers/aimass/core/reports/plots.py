@@ -84,16 +84,28 @@ def svg(figure: Figure, *, title: str = "") -> Markup:
     """
     from matplotlib import rc_context
 
-    for axes in figure.axes:
-        legend = axes.get_legend()
-        if legend is not None:
-            legend.set_frame_on(False)
+    _settle(figure)
     stream = io.StringIO()
     with rc_context(_style()), warnings.catch_warnings():
         # The reader's browser draws the text; here a missing glyph only blurs its measured width.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     return _inline(stream.getvalue(), title)
+
+
+def _settle(figure: Figure) -> None:
+    """Bring what was drawn outside `new_figure`, under matplotlib's own defaults, into the house style."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        text.set_parse_math(False)
+        if text.get_color() in ("black", "k", "#000000"):
+            text.set_color(INK)
+    for axes in figure.axes:
+        legend = axes.get_legend()
+        if legend is not None:
+            legend.set_frame_on(False)
 
 
 def _style() -> dict[Any, Any]:

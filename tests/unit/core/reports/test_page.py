@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import math
+
+import jinja2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimass.core.reports import BLUE, Bar, bars, new_figure, number, percent, render, short, svg
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "–"),
+        (True, "true"),
+        (0, "0"),
+        (12345, "12,345"),
+        (0.12345, "0.1235"),
+        (1234.5678, "1,235"),
+        (1.23e9 + 0.5, "1.230e+09"),
+        (1e-9, "1.000e-09"),
+        (math.inf, "∞"),
+        (math.nan, "–"),
+        (-0.5, "-0.5"),
+    ],
+)
+def test_numbers_are_readable(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True) | st.integers())
+def test_every_number_has_a_short_text(value: float) -> None:
+    assert 0 < len(number(value)) <= 60 or isinstance(value, int)
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0 %"), (1, "100 %"), (0.5, "50.0 %"), (1e-6, "< 0.1 %"), (0.99999, "> 99.9 %")]
+)
+def test_a_share_never_lies_at_the_ends(share: float, text: str) -> None:
+    assert percent(share) == text
+
+
+def test_huge_cells_are_cut_and_their_length_is_said() -> None:
+    assert short("x" * 10_000_000).endswith("… (10,000,000 characters)")
+    assert len(short("x" * 10_000_000)) < 120
+
+
+def test_the_page_escapes_its_title() -> None:
+    html = render("base.html", title="<img src=x onerror=alert(1)>")
+    assert "<img" not in html
+    assert "&lt;img" in html
+
+
+def test_a_name_that_the_template_misses_is_an_error() -> None:
+    with pytest.raises(jinja2.UndefinedError):
+        render("base.html")
+
+
+def test_bars_escape_and_scale() -> None:
+    picture = bars([Bar(0, "<nothing>"), Bar(5, "five")], title='a "title"', ends=("<a>", "b"))
+    assert "&lt;nothing&gt;" in picture
+    assert "<a>" not in picture
+    assert picture.count("<title>") == 2
+
+
+def test_no_bars_is_a_picture_too() -> None:
+    assert bars([], title="empty").startswith("<svg")
+
+
+def test_plots_keep_text_as_text_and_follow_the_page() -> None:
+    figure, axes = new_figure(width_in=3, height_in=2)
+    axes.plot([0, 1], [0, 1], color=BLUE, label="模型 <b>$x$")
+    axes.legend()
+    picture = svg(figure, title="ROC <curve>")
+    assert "模型 &lt;b&gt;$x$" in picture
+    assert "var(--blue)" in picture
+    assert "ROC &lt;curve&gt;" in picture
+    assert 'id="figure_1"' not in picture
+    assert "<?xml" not in picture
