@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -26,20 +25,14 @@ class BackendOf:
 
     Attributes
     ----------
-    address : str
-        ``module:REGISTRY`` of the family.
+    registry : Registry
+        The family.
     key : str
         The key that names the backend.
     """
 
-    address: str
+    registry: Registry[Any]
     key: str = "type"
-
-    def registry(self) -> Registry[Any]:
-        """Import and return the family's registry."""
-        module, _, attribute = self.address.partition(":")
-        found: Registry[Any] = getattr(importlib.import_module(module), attribute)
-        return found
 
 
 def backend_of(registry: Registry[B], document: Any, *, key: str = "type") -> tuple[B, Any]:

@@ -34,9 +34,8 @@ def describe_fields(model: type[BaseModel], *, indent: int = 2) -> Iterator[str]
 
 
 def _backends(marker: BackendOf, indent: int) -> Iterator[str]:
-    registry = marker.registry()
-    for name in registry.names():
-        settings = registry.load(name).Settings
+    for name in marker.registry.names():
+        settings = marker.registry.load(name).Settings
         yield f"{' ' * indent}{marker.key}: {name} ({(settings.__doc__ or '').splitlines()[0].rstrip('.')})"
         yield from describe_fields(settings, indent=indent + 4)
 

@@ -31,7 +31,7 @@ class IngestConfig(StageConfig):
     """What to read."""
 
     name: str = Field(description="Name of the table that the source becomes.")
-    source: Annotated[dict[str, Any], BackendOf("aimass.core.sources:SOURCES")] = Field(
+    source: Annotated[dict[str, Any], BackendOf(SOURCES)] = Field(
         description="The source: `type` names its kind, the other keys are that kind's settings."
     )
     max_reject_share: float = Field(

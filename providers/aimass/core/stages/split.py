@@ -23,7 +23,7 @@ class SplitConfig(StageConfig):
     """What to split, and how."""
 
     dataset: InputUri = Field(description="The joined table.")
-    split: Annotated[dict[str, Any], BackendOf("aimass.core.splitting:SPLITTERS")] = Field(
+    split: Annotated[dict[str, Any], BackendOf(SPLITTERS)] = Field(
         description="The rule: `type` (time, group, stratified, random, k_fold) and that rule's settings."
     )
 
