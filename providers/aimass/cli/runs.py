@@ -51,7 +51,7 @@ def read_conf(text: str | None) -> dict[str, Any]:
         return {}
     try:
         content = Path(text[1:]).read_text(encoding="utf-8") if text.startswith("@") else text
-        found = parse_document(content).content
+        found = _json_or_yaml(content)
     except OSError as error:
         raise from_os_error(error, doing="reading the conf") from error
     except DocumentError as error:
@@ -59,6 +59,13 @@ def read_conf(text: str | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"The conf is {found!r}"[:200], expected="a mapping of sections")
     return found
+
+
+def _json_or_yaml(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return parse_document(text).content
 
 
 def _dag_id(name: str) -> str:

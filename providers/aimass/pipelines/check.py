@@ -12,6 +12,10 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from airflow.sdk import CronTriggerTimetable
+from airflow.sdk.exceptions import AirflowTimetableInvalid
 
 import aimass
 from aimass.core.errors import ConfigError
@@ -30,6 +34,7 @@ def check_pipeline(pipeline: Pipeline, file: Path) -> None:
         All mistakes of all sections, each with its key and line in the file.
     """
     mistakes = [mistake for section in pipeline.sections() for mistake in _mistakes(section)]
+    mistakes += [*_schedule_mistakes(pipeline.schedule), *_compute_mistakes(pipeline.compute)]
     if mistakes:
         raise PipelineError(file, mistakes, key_lines(file))
 
@@ -61,6 +66,27 @@ def _mistakes(section: StageSection) -> list[tuple[str, str]]:
         return [(f"{place}.{key}", f"{text}; {kind[0].lower()}{kind[1:]}") for key, text in found] or [
             (place, str(error))
         ]
+    return []
+
+
+def _schedule_mistakes(schedule: str | None) -> list[tuple[str, str]]:
+    if schedule in (None, "@once", "@continuous"):
+        return []
+    try:
+        CronTriggerTimetable(schedule, timezone="UTC").validate()
+    except AirflowTimetableInvalid as error:
+        return [("schedule", f"{schedule!r} is neither a cron expression nor @hourly, @daily …: {error}")]
+    return []
+
+
+def _compute_mistakes(compute: str | dict[str, Any]) -> list[tuple[str, str]]:
+    from aimass.core.backends import backend_of
+    from aimass.core.compute import COMPUTES
+
+    try:
+        backend_of(COMPUTES, {"type": compute} if isinstance(compute, str) else compute)
+    except ConfigError as error:
+        return [("compute", str(error))]
     return []
 
 

@@ -65,20 +65,19 @@ def parse_document(text: str) -> Document:
     DocumentError
         It is not YAML, a key stands twice, or it uses aliases or tags.
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         lines: dict[str, int] = {}
         return Document(_read(loader, node, "", lines, set()) if node is not None else None, lines)
     except yaml.MarkedYAMLError as error:
         place = f" at line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise DocumentError(f"is not YAML: {error.problem or 'syntax error'}{place}") from None
+        told = " ".join(f"{error.context or ''} {error.problem or 'syntax error'}".split())
+        raise DocumentError(f"is not YAML: {told}{place}") from None
     except yaml.YAMLError as error:
         raise DocumentError(f"is not YAML: {' '.join(str(error).split())[:200]}") from None
     except RecursionError:
         raise DocumentError("is nested too deeply") from None
-    finally:
-        loader.dispose()
 
 
 def _read(loader: _Loader, node: yaml.Node, path: str, lines: dict[str, int], above: set[int]) -> Any:

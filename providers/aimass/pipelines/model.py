@@ -141,7 +141,7 @@ class Pipeline(Settings):
         yield StageSection("train", self.train, {"train": ""})
         yield StageSection("evaluate", self.evaluate, {"evaluate": ""}, ("split",))
         if self.optimize is not None:
-            yield StageSection("optimize", {**self.optimize, "rounds": self.rounds}, {"optimize": ""})
+            yield StageSection("optimize", {"rounds": self.rounds, **self.optimize}, {"optimize": ""})
         if self.release is not None:
             yield StageSection("release", {"name": self.name, **self.release}, {"release": ""})
 

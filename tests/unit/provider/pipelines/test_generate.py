@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from airflow.serialization.serialized_objects import DagSerialization
+
+from aimass.pipelines import pipeline_dags
+from aimass.pipelines.generate import pipelines_dir
+
+Write = Callable[..., Path]
+CHAIN = ["ingest", "join", "split", "explore", "validate", "clean", "featurize", "train", "evaluate"]
+
+
+@pytest.fixture(autouse=True)
+def seals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__AIMASS__CHECK_CACHE", str(tmp_path / "seals"))
+
+
+def test_a_pipeline_becomes_its_dag(write: Write, good: str) -> None:
+    path = write(good)
+    dags = pipeline_dags(__file__, path.parent)
+    (dag,) = dags.values()
+    assert dag.dag_id == "aimass_shop"
+    search = ["plan_1", "work_1", "plan_2", "work_2", "optimize"]
+    assert set(dag.task_ids) == {*CHAIN, *search, "evaluate_best", "release"}
+    assert dag.tags == {"aimass", "shop"}
+    assert dag.max_active_runs == 1
+    assert dag.is_paused_upon_creation is False
+    order = [task.task_id for task in dag.topological_sort()]
+    for before, after in itertools.pairwise(CHAIN):
+        assert order.index(before) < order.index(after)
+    for before, after in itertools.pairwise([*search, "evaluate_best", "release"]):
+        assert order.index(before) < order.index(after)
+    assert "clean" in dag.get_task("validate").downstream_task_ids
+
+
+def test_a_dag_survives_airflows_serialization(write: Write, good: str) -> None:
+    path = write(good)
+    dag = pipeline_dags(__file__, path.parent)["aimass_shop"]
+    again = DagSerialization.from_dict(DagSerialization.to_dict(dag))
+    assert set(again.task_dict) == set(dag.task_dict)
+
+
+def test_a_broken_file_becomes_a_dag_that_says_so_and_harms_no_other(write: Write, good: str) -> None:
+    write(good)
+    path = write(good.replace("name: shop", "name: two").replace("seed: 3", "sede: 3"), "two.yaml")
+    dags = pipeline_dags(__file__, path.parent)
+    assert set(dags) == {"aimass_shop", "aimass_two"}
+    broken = dags["aimass_two"]
+    assert "broken" in broken.tags
+    assert broken.doc_md is not None
+    for part in ("two.yaml", "train.sede", "'seed'"):
+        assert part in broken.doc_md
+    assert broken.task_ids == ["broken"]
+    assert "broken" not in dags["aimass_shop"].tags
+
+
+def test_the_broken_task_fails_with_the_mistake(write: Write) -> None:
+    from airflow.sdk.exceptions import AirflowFailException
+
+    path = write("name: [", "odd name!.yaml")
+    (dag,) = pipeline_dags(__file__, path.parent).values()
+    assert dag.dag_id == "aimass_odd_name"
+    with pytest.raises(AirflowFailException, match="not YAML"):
+        dag.get_task("broken").execute({})
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("schedule: every tuesday", "schedule"),
+        ("compute: moon", "compute"),
+        ("compute: {type: local, x: 1}", "compute"),
+    ],
+)
+def test_what_only_airflow_or_a_backend_knows_is_told_too(write: Write, good: str, line: str, told: str) -> None:
+    path = write(good + line + "\n")
+    (dag,) = pipeline_dags(__file__, path.parent).values()
+    assert "broken" in dag.tags
+    assert told in (dag.doc_md or "")
+
+
+def test_two_files_of_one_name_do_not_hide_each_other(write: Write, good: str) -> None:
+    write(good)
+    path = write(good, "twin.yaml")
+    dags = pipeline_dags(__file__, path.parent)
+    assert set(dags) == {"aimass_shop", "aimass_twin"}
+    assert "broken" in dags["aimass_twin"].tags
+
+
+def test_a_broken_file_does_not_take_the_id_of_a_good_one(write: Write, good: str) -> None:
+    write(good)
+    path = write("name: [", "a_shop.yaml")
+    path.rename(path.with_name("shop.yml"))
+    dags = pipeline_dags(__file__, path.parent)
+    assert set(dags) == {"aimass_shop", "aimass_shop__broken"}
+
+
+def test_a_task_builds_only_its_own_dag(write: Write, good: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(good)
+    path = write(good.replace("name: shop", "name: two"), "two.yaml")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "aimass_two")
+    assert set(pipeline_dags(__file__, path.parent)) == {"aimass_two"}
+
+
+def test_html_in_a_mistake_stays_text(write: Write, good: str) -> None:
+    path = write(good.replace("seed: 3", "'<script>alert(1)</script>': 3"))
+    (dag,) = pipeline_dags(__file__, path.parent).values()
+    assert "<script>" not in (dag.doc_md or "")
+
+
+def test_the_folder_comes_from_the_option(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert pipelines_dir("/srv/dags/aimass_pipelines.py") == Path("/srv/include/pipelines")
+    monkeypatch.setenv("AIRFLOW__AIMASS__PIPELINES_DIR", str(tmp_path))
+    assert pipelines_dir("/srv/dags/x.py") == tmp_path
