@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def save_estimator(estimator: Any, path: Path) -> None:
     """Write a fitted `estimator` to `path`."""
-    import skops.io
-
-    skops.io.dump(estimator, path)
+    _skops().dump(estimator, path)
     _make_reproducible(path)
 
 
@@ -50,8 +49,6 @@ def load_estimator(path: Path) -> Any:
     CorruptDataError
         The file is damaged, or holds a type outside `ALLOWED_TYPES`.
     """
-    import skops.io
-
     try:
         with zipfile.ZipFile(path) as archive:
             foreign = _types(json.loads(archive.read(SCHEMA))) - ALLOWED_TYPES
@@ -60,9 +57,18 @@ def load_estimator(path: Path) -> Any:
                 f"{path.name} holds types that no model of ours has: {', '.join(sorted(foreign))}",
                 expected="a model file written by the train stage",
             )
-        return skops.io.load(path, trusted=sorted(ALLOWED_TYPES))
+        return _skops().load(path, trusted=sorted(ALLOWED_TYPES))
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise CorruptDataError(f"{path.name} is not a skops file: {error}", expected="a model file") from error
+
+
+def _skops() -> Any:
+    """Import skops quietly: to find scipy's functions it asks every loaded module for them, deprecated ones too."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import skops.io
+
+    return skops.io
 
 
 def _make_reproducible(path: Path) -> None:
