@@ -46,7 +46,7 @@ def test_the_suite_follows_what_was_seen(found: Exploration) -> None:
     assert made["city.in_set"]["value_set"] == ["a", "b", "c", "d"]
     assert made["price.not_null"]["mostly"] == 0.65
     assert made["price.range"]["min_value"] == 0
-    assert made["price.range"]["max_value"] == 149
+    assert made["price.range"]["max_value"] == 148
     assert made["id.unique"]["expectation"] == "expect_column_values_to_be_unique"
     assert made["y.not_null"]["mostly"] == 1
     assert made["y.in_set"]["value_set"] == [False, True]
@@ -111,7 +111,10 @@ def test_expectations_are_put_into_words(arguments: dict[str, Any], text: str) -
             "2 of 4 values do not fit (50 %), such as x, y",
         ),
         ({"result": {"observed_value": 12345}}, "observed 12,345"),
-        ({"exception_info": {"m": {"raised_exception": True, "exception_message": "bad\nworse"}}}, "it could not be evaluated: bad"),
+        (
+            {"exception_info": {"m": {"raised_exception": True, "exception_message": "bad\nworse"}}},
+            "it could not be evaluated: bad",
+        ),
     ],
 )  # fmt: skip
 def test_results_are_put_into_words(result: dict[str, Any], text: str) -> None:
