@@ -51,7 +51,7 @@ env: ## make .venv with everything the tests and checks need
 
 .PHONY: test
 test: env ## the fast tests: no root, no services, at most 5 minutes
-	@$(PYTEST) -n $(WORKERS) -m "not slow" $(addprefix tests/,$(FAST_GROUPS)) $(PYTEST_ARGS)
+	@$(PYTEST) -n $(WORKERS) -m "not (slow or integration or crash or e2e)" $(addprefix tests/,$(FAST_GROUPS)) $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: env ## every test, one group after the other; real servers are started by the tests themselves

@@ -11,23 +11,31 @@ from pydantic import BaseModel
 from tests.architecture.source_tree import modules
 
 
-def configs() -> list[type[BaseModel]]:
-    found: dict[str, type[BaseModel]] = {}
+@pytest.fixture(scope="module")
+def models() -> list[type[BaseModel]]:
+    """Every pydantic model that core defines."""
+    found = set()
     for module in modules("providers/aimass/core"):
-        if module.path.stem == "__main__" or ("BaseModel" not in module.source and "Config" not in module.source):
-            continue
-        for _, member in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            if issubclass(member, BaseModel) and member.__module__.startswith("aimass."):
-                found[f"{member.__module__}.{member.__qualname__}"] = member
-    return [found[key] for key in sorted(found)]
+        if module.path.stem != "__main__":
+            members = vars(importlib.import_module(module.name)).values()
+            found |= {member for member in members if inspect.isclass(member) and issubclass(member, BaseModel)}
+    return sorted((model for model in found if model.__module__.startswith("aimass.")), key=str)
 
 
-@pytest.mark.parametrize("model", configs(), ids=lambda model: model.__name__)
-def test_every_field_is_described(model: type[BaseModel]) -> None:
-    assert [name for name, field in model.model_fields.items() if not field.description] == []
+def test_every_field_is_described(models: list[type[BaseModel]]) -> None:
+    blank = [
+        f"{model.__name__}.{name}"
+        for model in models
+        for name, field in model.model_fields.items()
+        if not field.description
+    ]
+    assert blank == []
 
 
-@pytest.mark.parametrize("model", [m for m in configs() if m.__name__.endswith("Config")], ids=lambda m: m.__name__)
-def test_a_config_is_frozen_and_refuses_unknown_keys(model: type[BaseModel]) -> None:
-    assert model.model_config.get("frozen") is True
-    assert model.model_config.get("extra") == "forbid"
+def test_models_are_frozen_and_refuse_unknown_keys(models: list[type[BaseModel]]) -> None:
+    loose = [
+        model.__name__
+        for model in models
+        if not model.model_config.get("frozen") or model.model_config.get("extra") != "forbid"
+    ]
+    assert loose == []

@@ -6,7 +6,12 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.packaging.wheel import ROOT, Environment
+
+# The first test that asks for an environment waits for its installation.
+pytestmark = pytest.mark.timeout(1800)
 
 PACKAGE = ROOT / "providers" / "aimass"
 # Lint settings are for the checkout.

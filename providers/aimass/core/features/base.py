@@ -5,14 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 import polars as pl
 from pydantic import Field
 
 from aimass.core import settings
 from aimass.core.errors import SchemaMismatchError
-from aimass.core.features.onnx_builder import GraphBuilder
+
+if TYPE_CHECKING:
+    from aimass.core.features.onnx_builder import GraphBuilder
 
 Kind = Literal["string", "float", "int", "bool", "date"]
 """What a column holds inside the graph; dates are int64 microseconds since 1970 UTC."""
