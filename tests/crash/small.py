@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from aimass.core.manifest import Manifest
-from tests.crash.killing import KILL_FILE, RECORD_FILE
+from tests.crash.killing import RECORD_FILE
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 600
@@ -227,6 +227,3 @@ def look(live: Path) -> State:
     database.close()
     moves = len(list((store / "ledger").rglob("*.json"))) if (store / "ledger").exists() else 0
     return State(frozenset(outputs), tuple(runs), tuple((str(number), alias) for number, alias in versions), moves)
-
-
-__all__ = ["KILL_FILE", "Reference", "finish", "look", "run_reference", "start"]

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.small import KILL_FILE, Reference, finish, look, run_reference, start
+from tests.crash.killing import KILL_FOLDER, order_kill
+from tests.crash.small import Reference, finish, look, run_reference, start
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 WORKERS = len(os.sched_getaffinity(0))
@@ -56,10 +57,10 @@ def disturb(reference: Reference, kill: Kill) -> bool:
     reference.restore(kill.step)
     request = reference.requests[kill.step]
     before = look(reference.live)
-    kill_file = reference.folder / "kill"
+    kills = reference.folder / "kills"
     if kill.point:
-        kill_file.write_text(kill.point)
-    process = start(request, {KILL_FILE: str(kill_file)} if kill.point else {})
+        order_kill(kills, kill.point)
+    process = start(request, {KILL_FOLDER: str(kills)})
     if kill.point is None:
         time.sleep(kill.after_s)  # the moment of the kill is what is drawn
         os.killpg(process.pid, signal.SIGKILL)

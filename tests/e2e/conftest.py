@@ -1,0 +1,35 @@
+"""One demo for all tests of this folder."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.crash.small import write_customers
+from tests.e2e.running import ROOT, SMALL_PIPELINE, Demo
+
+PREFERRED_PORT = 8080
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo whose preferred port is busy and whose folder has a space; nothing is started yet."""
+    base = tmp_path_factory.mktemp("e2e")
+    pipelines = base / "pipelines"
+    pipelines.mkdir()
+    write_customers(base / "customers.csv", rows=2_000)
+    (pipelines / "small.yaml").write_text(SMALL_PIPELINE.format(name="small", csv=(base / "customers.csv").as_uri()))
+    (pipelines / "broken.yaml").write_text("name: broken\nsources: {a: {type: file, uri: x.csv}}\ntarget: {name: y}\n")
+    shutil.copy(ROOT / "include" / "pipelines" / "flights.yaml", pipelines)
+    found = Demo(base / "demo folder", pipelines)
+    with socket.socket() as busy:
+        try:
+            busy.bind(("127.0.0.1", PREFERRED_PORT))
+            busy.listen()
+        except OSError:
+            pass  # somebody else keeps it busy
+        yield found
+    found.call("down")

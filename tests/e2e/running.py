@@ -1,0 +1,89 @@
+"""A demo of its own folder, driven by its command line as a person drives it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from demo import processes
+from demo.home import USER, Home
+from demo.rest import Airflow
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SMALL_PIPELINE = """
+name: {name}
+description: Small enough to be run many times.
+sources:
+  customers: {{type: files, uri: "{csv}"}}
+target: {{name: churned}}
+split: {{type: stratified, column: churned, validation: 0.2, test: 0.2, seed: 3}}
+train:
+  seed: 5
+  models:
+    - {{type: decision_tree, max_depth: 3}}
+    - {{type: lightgbm, n_estimators: 5}}
+optimize: {{rounds: 1, trials: 4, workers: 2, seed: 5}}
+release: {{name: {name}_model, gate: {{}}}}
+"""
+
+
+@dataclass
+class Demo:
+    """One demo.
+
+    Parameters
+    ----------
+    folder : Path
+        Its folder.
+    pipelines : Path
+        The folder of pipeline files that its Airflow reads.
+    variables : mapping
+        More variables for its services.
+    """
+
+    folder: Path
+    pipelines: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Home:
+        """Where everything is."""
+        return Home(self.folder)
+
+    @property
+    def airflow(self) -> Airflow:
+        """A logged-in client."""
+        return Airflow(self.home.airflow_url, USER, self.home.secrets["password"])
+
+    def call(self, *arguments: str, timeout_s: float = 900) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m demo`` with `arguments`."""
+        env = {**os.environ, "AIRFLOW__AIMASS__PIPELINES_DIR": str(self.pipelines), **self.variables}
+        return subprocess.run(
+            [sys.executable, "-m", "demo", "--folder", str(self.folder), *arguments], cwd=ROOT, env=env, text=True,
+            capture_output=True, timeout=timeout_s, check=False,
+        )  # fmt: skip
+
+    def run(self, pipeline: str, conf: str = "{}") -> subprocess.CompletedProcess[str]:
+        """Run a pipeline."""
+        return self.call("run", "--pipeline", pipeline, "--conf", conf)
+
+    def processes(self) -> list[processes.Identity]:
+        """Return every process that belongs to it, by its variable and by its sessions."""
+        return [*processes.marked(self.folder), *processes.of_sessions(self._leaders)]
+
+    def note_leaders(self) -> None:
+        """Remember the services' sessions, so that leftovers are found after their pid files are gone."""
+        from demo.services import Services
+
+        self._leaders = list(Services(self.home).running().values())
+
+
+def named(words: str, label: str) -> set[str]:
+    """Return the tasks after ``Reused:`` or ``Ran:`` in what the demo says, without what a mapped one worked on."""
+    found = re.search(rf"^{label}:\s+(.*)$", words, re.MULTILINE)
+    return set(re.sub(r"\[.*?\]", "", found[1]).split(", ")) if found else set()

@@ -1,0 +1,126 @@
+"""The main job, from a cold start to a stop that leaves nothing, in the order in which a person does it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running import ROOT, Demo, named
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1200)]
+STAGES = {"ingest", "join", "split", "explore", "validate", "clean", "featurize", "train", "evaluate"}
+SEARCH = {"plan_1", "work_1", "optimize", "evaluate_best", "release"}
+
+
+def test_status_says_what_does_not_run(demo: Demo) -> None:
+    answer = demo.call("status")
+    assert answer.returncode == 1
+    assert "Not running: mlflow, api-server, scheduler, dag-processor" in answer.stderr
+
+
+def test_a_cold_run_of_the_flights_ends_with_a_released_version(demo: Demo) -> None:
+    answer = demo.run("flights")
+    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr
+    assert re.search(r"port 8080 is busy: airflow takes \d+ instead", answer.stdout)
+    assert re.search(r"Released +flights_late version 1 under 'champion'", answer.stdout)
+    assert re.search(r"Certified +1\d,\d{3} rows: largest \|Δ\| \d\.\d\de-\d\d, 0 label flips", answer.stdout)
+    assert demo.home.secrets["password"] in answer.stdout
+    for family in ("logistic_regression", "decision_tree", "random_forest", "lightgbm"):
+        assert family in answer.stdout
+    # Above, the question would have been given away; below, nothing was learned.
+    (auc,) = re.findall(r"evaluate_best +test +\S+ +\S+ +(0\.\d{4})", answer.stdout)
+    assert 0.60 < float(auc) < 0.72
+    demo.note_leaders()
+
+
+def test_an_unchanged_run_reuses_every_stage_within_a_minute(demo: Demo) -> None:
+    began = time.monotonic()
+    answer = demo.run("flights")
+    seconds = time.monotonic() - began
+    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr
+    assert "everything runs already" in answer.stdout
+    assert named(answer.stdout, "Reused") >= STAGES | {"optimize", "evaluate_best", "release"}
+    assert "flights_late version 1 under 'champion'" in answer.stdout
+    assert seconds < 60
+
+
+def test_a_small_pipeline_runs_beside_it(demo: Demo) -> None:
+    answer = demo.run("small")
+    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr
+    assert "small_model version 1 under 'champion'" in answer.stdout
+
+
+def test_a_changed_hyper_parameter_runs_only_what_depends_on_it(demo: Demo) -> None:
+    models = [{"type": "decision_tree", "max_depth": 4}, {"type": "lightgbm", "n_estimators": 5}]
+    answer = demo.run("small", json.dumps({"train": {"models": models}}))
+    assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr
+    assert named(answer.stdout, "Reused") == STAGES - {"train", "evaluate"}
+    assert named(answer.stdout, "Ran") == {"train", "evaluate"} | SEARCH
+    assert "small_model version" in answer.stdout
+
+
+def test_the_rest_script_triggers_waits_and_fetches(demo: Demo) -> None:
+    script = [sys.executable, str(ROOT / "docs" / "examples" / "rest.py"), demo.home.airflow_url, "admin"]
+    env = {**os.environ, "AIRFLOW_PASSWORD": demo.home.secrets["password"]}
+    done = subprocess.run([*script, "aimass_small"], env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    released = json.loads(done.stdout)
+    assert (released["name"], released["alias"]) == ("small_model", "champion")
+    assert released["certificate"]["flips_outside"] == 0
+    wrong = subprocess.run(
+        [*script, "aimass_small"], env={**env, "AIRFLOW_PASSWORD": "wrong"}, capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == 1
+    assert "answered 401" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
+
+
+BAD_CONFS = [
+    ({"sources": {"customers": {"uri": "/etc/passwd"}}}, "NotAllowed", "allowed_roots"),
+    ({"sources": {"customers": {"uri": "s3://elsewhere/x.csv"}}}, "NotAllowed", "allowed_roots"),
+    ({"trian": {"seed": 1}}, "UnknownName", "train"),
+    ({"train": {"models": [{"type": "lightgbm", "n_estimators": -5}]}}, "Config", "n_estimators"),
+]
+
+
+@pytest.mark.parametrize(("conf", "kind", "said"), BAD_CONFS)
+def test_a_bad_conf_fails_with_one_sentence(demo: Demo, conf: dict[str, object], kind: str, said: str) -> None:
+    answer = demo.run("small", json.dumps(conf))
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.stderr.count("log: ") == 1, answer.stderr
+    log = Path(answer.stderr.rsplit("log: ", 1)[1].strip())
+    entries = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    errors = [entry for entry in entries if entry["level"] == "error"]
+    assert errors
+    assert demo.home.secrets["password"] not in json.dumps(entries)
+
+
+def test_a_broken_pipeline_is_refused_with_the_nearest_name(demo: Demo) -> None:
+    answer = demo.run("broken")
+    assert answer.returncode == 1
+    assert "'files'" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_pipeline_that_is_not_there_is_said(demo: Demo) -> None:
+    answer = demo.run("flihgts")
+    assert answer.returncode == 1
+    assert "Airflow has no DAG aimass_flihgts" in answer.stderr
+
+
+def test_down_leaves_no_process(demo: Demo) -> None:
+    assert demo.processes()
+    answer = demo.call("down")
+    assert answer.returncode == 0, answer.stderr
+    assert "stopped: api-server, dag-processor, mlflow, scheduler" in answer.stdout
+    assert demo.processes() == []
+    assert "nothing was running" in demo.call("down").stdout
