@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from airflow.sdk import BaseOperatorLink
 
@@ -29,5 +30,12 @@ class ModelVersionLink(BaseOperatorLink):
     name = "Model version"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the version's address; empty when nothing was released."""
-        return str(getattr(operator, "result_", {}).get("model_uri") or "")
+        """Return the version's page on the MLflow server, or what clients load; empty when nothing was released."""
+        result = getattr(operator, "result_", {})
+        if not result.get("version"):
+            return ""
+        server = urlsplit(getattr(operator, "registry_uri_", ""))
+        if server.scheme not in ("http", "https"):
+            return str(result.get("model_uri") or "")
+        address = server._replace(netloc=server.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
+        return f"{address}/#/models/{quote(result['name'], safe='')}/versions/{result['version']}"

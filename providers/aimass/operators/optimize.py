@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aimass.links.mlflow import MlflowRunLink
 from aimass.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ class OptimizeOperator(StageOperator):
     """
 
     stage = "optimize"
-    operator_extra_links = (MlflowRunLink(),)
 
 
 class OptimizePlanOperator(StageOperator):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from aimass.core.errors import AimassError
 from aimass.hooks.allow import AllowList
 from aimass.hooks.options import failpoints
 from aimass.hooks.runtime import build_runtime
@@ -79,9 +81,8 @@ class StageOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Run the stage and return its result."""
-        with translated_failures():
-            result = self.run_stage(context, self.stage_config(context))
-        self.result_ = result
+        with translated_failures(), self._result_of_refusal():
+            self.result_ = result = self.run_stage(context, self.stage_config(context))
         self.announce(context, result)
         return result
 
@@ -112,8 +113,10 @@ class StageOperator(BaseOperator):
         document = {"type": self.compute} if isinstance(self.compute, str) else dict(self.compute)
         backend, settings = backend_of(COMPUTES, document)
         self._running: Compute = backend(settings)
+        runtime = self.runtime(context)
+        self.registry_uri_ = runtime.registry_uri or runtime.tracking_uri or ""
         progress = TaskProgress(self.log, context)
-        return self._running.run(self.stage, config, self.runtime(context), progress=progress, failpoints=failpoints())
+        return self._running.run(self.stage, config, runtime, progress=progress, failpoints=failpoints())
 
     def runtime(self, context: Context) -> Runtime:
         """Return the surroundings of the stage: store, tracking, run and principal."""
@@ -131,6 +134,15 @@ class StageOperator(BaseOperator):
         running = getattr(self, "_running", None)
         if running is not None:
             running.cancel()
+
+    @contextlib.contextmanager
+    def _result_of_refusal(self) -> Iterator[None]:
+        """Keep the result of a stage that published its report and refused, so that the links lead to it."""
+        try:
+            yield
+        except AimassError as error:
+            self.result_ = error.details.get("result", {})
+            raise
 
     def announce(self, context: Context, result: Any) -> None:
         """Say in the log whether work was reused, and hand the result's address on: to other tasks, and to assets."""

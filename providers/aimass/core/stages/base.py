@@ -171,6 +171,8 @@ class Stage(Generic[C, R]):
             deps.note_use(result.uri)
             refused = self.refusal(result) if self.refusal else None
             if refused is not None:
+                # The report that says why is published: whoever catches the error can lead people to it.
+                refused.details.setdefault("result", result.model_dump(mode="json"))
                 raise refused
             return result
         except AimassError:

@@ -121,20 +121,28 @@ def test_links_come_from_the_result() -> None:
     from aimass.links.mlflow import MlflowRunLink, ModelVersionLink
     from aimass.links.report import ReportLink
 
+    released = {"name": "late flights", "version": "3", "model_uri": "models:/late/3"}
     done: Any = SimpleNamespace(
-        result_={
-            "report": "http://r",
-            "best": "b",
-            "run_urls": {"a": "http://a", "b": "http://b"},
-            "model_uri": "http://m",
-        }
+        result_={"report": "http://r", "best": "b", "run_urls": {"a": "http://a", "b": "http://b"}, **released}
     )
     key: Any = None
     assert ReportLink().get_link(done, ti_key=key) == "http://r"
     assert MlflowRunLink().get_link(done, ti_key=key) == "http://b"
-    assert ModelVersionLink().get_link(done, ti_key=key) == "http://m"
+    assert ModelVersionLink().get_link(done, ti_key=key) == "models:/late/3"
+    done.registry_uri_ = "https://user:secret@mlflow:5000/"
+    assert ModelVersionLink().get_link(done, ti_key=key) == "https://mlflow:5000/#/models/late%20flights/versions/3"
     failed: Any = SimpleNamespace()
     assert [link().get_link(failed, ti_key=key) for link in (ReportLink, MlflowRunLink, ModelVersionLink)] == [""] * 3
+
+
+def test_a_refused_stage_still_leads_to_what_it_published(source: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a\n1\n" + "2\n" * 5)
+    source["source"]["types"] = {"a": "boolean"}
+    task = IngestOperator(task_id="i", config={**source, "max_reject_share": 0})
+    with pytest.raises(AirflowFailException):
+        task.execute(context())
+    assert task.result_["rejected"] > 0
+    assert task.result_["uri"]
 
 
 def test_progress_is_told_sparingly_and_the_end_always() -> None:
