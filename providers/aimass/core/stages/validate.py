@@ -40,7 +40,7 @@ class ValidateConfig(StageConfig):
         default=None, description="Changes to the generated suite (skip, change, add), or a suite of one's own."
     )
     rows: int = Field(
-        default=20_000, ge=1, description="Rows of each part to look at, evenly spaced; all of them in smaller parts."
+        default=10_000, ge=1, description="Rows of each part to look at, evenly spaced; all of them in smaller parts."
     )
 
 

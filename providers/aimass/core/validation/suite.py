@@ -26,7 +26,7 @@ from aimass.core.settings import Settings
 Expectation = dict[str, Any]
 
 MOST_SET_VALUES = 50
-MOST_COLUMNS = 400
+MOST_COLUMNS = 200
 LONGEST_SET_VALUE = 199
 SAME_AS_TIME = 0.8
 NULL_TOLERANCE = 0.1
