@@ -167,6 +167,7 @@ class Home:
                 "simple_auth_manager_passwords_file": self.airflow / "passwords.json",
                 "execution_api_server_url": f"{self.airflow_url}/execution/",
                 "dags_are_paused_at_creation": False,
+                "dagbag_import_timeout": 120,
             },
             "database": {"sql_alchemy_conn": f"sqlite:///{self.airflow / 'airflow.db'}"},
             "api": {"host": HOST, "port": ports["airflow"], "base_url": self.airflow_url, "workers": 1}
@@ -175,6 +176,8 @@ class Home:
             # The default of one second is what a short task waits for.
             "scheduler": {"scheduler_idle_sleep_time": 0.1},
             "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 10},
+            # A small machine that trains answers late; five seconds, the default, would fail tasks.
+            "workers": {"execution_api_timeout": 60},
             "logging": {
                 "base_log_folder": self.task_logs,
                 "worker_log_server_host": HOST,
