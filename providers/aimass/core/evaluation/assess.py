@@ -121,7 +121,10 @@ def _on_level(auc: float) -> list[Caution]:
 
 def _on_calibration(best: CandidateEvaluation) -> list[Caution]:
     error = best.calibration_error
-    if error <= CALIBRATION_GAP:
+    # Small bins miss the mark by chance: this much on average where the probabilities are right.
+    variances = [item.predicted * (1 - item.predicted) / item.rows for item in best.calibration]
+    chance = float(np.mean(np.sqrt(2 / np.pi * np.array(variances))))
+    if error - chance <= CALIBRATION_GAP:
         return []
     text = f"The probabilities are off by {error:.2f} on average: use them to rank rows, not as probabilities."
     return [Caution(level="warning", code="calibration", text=text)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -36,6 +37,9 @@ ENVIRONMENT = {
 }
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the variable's name, not a token
 
+SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+"""MLflow takes anything else for a folder, and keeps runs in files there, which it no longer maintains."""
+
 UNKNOWN_HOST = ("NameResolutionError", "gaierror")
 NOT_ALLOWED = ("UNAUTHENTICATED", "PERMISSION_DENIED")
 NOT_ALLOWED_STATUS = (401, 403)
@@ -47,10 +51,10 @@ def tracking_uri(deps: Deps) -> str:
     Raises
     ------
     ConfigError
-        None is configured, and the store is not on this machine.
+        None is configured, and the store is not on this machine; or the address is of no kind that MLflow serves.
     """
     if deps.runtime.tracking_uri:
-        return deps.runtime.tracking_uri
+        return _checked(deps.runtime.tracking_uri)
     folder = deps.store.folder(FOLDER)
     if not deps.store.is_local(folder):
         raise ConfigError(
@@ -61,6 +65,18 @@ def tracking_uri(deps: Deps) -> str:
     path = deps.store.local_path(folder)
     path.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{path}/mlflow.db"
+
+
+def _checked(uri: str) -> str:
+    scheme = uri.partition("://")[0].partition("+")[0]
+    if "://" in uri and scheme in SCHEMES:
+        return uri
+    raise ConfigError(
+        f"The tracking URI {shown(uri)} is no address of a server or a database",
+        expected="an address such as http://host:5000 or sqlite:////path/mlflow.db",
+        known=SCHEMES,
+        hint="Check tracking_uri",
+    )
 
 
 def artifact_location(deps: Deps) -> str | None:
@@ -135,7 +151,7 @@ def _environment(deps: Deps) -> Iterator[None]:
 
 
 def _translated(error: Exception, uri: str) -> AimassError:
-    """Return our error for one of MLflow's, without its text where that may repeat the address in full."""
+    """Return our error for one of MLflow's."""
     names = _names(error)
     code = str(getattr(error, "error_code", ""))
     status = getattr(error, "get_http_status_code", lambda: 0)()
@@ -175,4 +191,6 @@ def _names(error: BaseException | None) -> set[str]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+    """Return the start of the error's text; addresses in it lose their user and password."""
+    text = re.sub(r"//[^/@\s]+@", "//", str(error)).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
