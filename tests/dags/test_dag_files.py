@@ -1,0 +1,67 @@
+"""Every DAG file and every shipped pipeline, loaded as Airflow loads them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+
+from aimass.operators.stage import StageOperator
+from aimass.pipelines.load import load_pipeline, pipeline_files
+
+ROOT = Path(__file__).resolve().parents[2]
+PIPELINES = pipeline_files(ROOT / "include" / "pipelines")
+pytestmark = pytest.mark.dags
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(dag_folder=ROOT / "dags", bundle_path=ROOT / "dags", bundle_name="dags")
+
+
+def test_every_file_loads(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert bag.dags
+
+
+def test_every_pipeline_has_its_dag_and_none_is_broken(bag: DagBag) -> None:
+    assert {load_pipeline(file).dag_id for file in PIPELINES} <= set(bag.dags)
+    assert [dag_id for dag_id, dag in bag.dags.items() if "broken" in dag.tags] == []
+
+
+def test_dags_are_ready_to_run(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        assert dag.is_paused_upon_creation is False, "the run of a paused DAG waits for ever"
+        assert dag.doc_md
+        assert dag.owner
+        for task in dag.tasks:
+            assert task.retries, f"{task.task_id} is not retried after a crash"
+
+
+def test_every_stage_task_has_an_asset_or_is_a_part_of_one(bag: DagBag) -> None:
+    for dag in bag.dags.values():
+        for task in dag.tasks:
+            if isinstance(task, StageOperator) and not task.stage.startswith("optimize_"):
+                assert [asset.uri for asset in task.outlets] == [f"aimass://{task.project}/{task.task_id}"]
+
+
+def test_parsing_a_pipeline_found_good_loads_no_heavy_library(tmp_path: Path) -> None:
+    code = (
+        "import runpy, sys; import airflow.sdk\n"
+        f"runpy.run_path({str(ROOT / 'dags' / 'aimass_pipelines.py')!r})\n"
+        "heavy = {'numpy', 'pandas', 'polars', 'pyarrow', 'sklearn', 'mlflow', 'optuna', 'lightgbm'}\n"
+        "print('loaded', sorted(heavy & sys.modules.keys()))\n"
+    )
+    environment = {
+        "AIRFLOW__AIMASS__CHECK_CACHE": str(tmp_path),
+        "AIRFLOW_HOME": str(tmp_path),
+        "PATH": "/usr/bin:/bin",
+    }
+    answers = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment).stdout
+        for _ in range(2)
+    ]
+    assert answers[1].strip().endswith("loaded []"), answers
