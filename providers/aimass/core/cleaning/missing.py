@@ -40,7 +40,7 @@ class Missing:
         dropped = 0
         if self.settings.max_row_share is not None and left:
             gaps = pl.sum_horizontal([pl.col(name).is_null() for name in left]) / len(left)
-            dropped = work.keep_rows(lambda frame: frame.filter(gaps <= self.settings.max_row_share))
+            dropped = work.keep_rows(gaps <= self.settings.max_row_share)
         return [StepReport(step="missing", columns=gone, rows_dropped=dropped)]
 
     def _drop_columns(self, work: Cleaning, names: list[str]) -> list[str]:

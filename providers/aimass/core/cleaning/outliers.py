@@ -58,7 +58,7 @@ class Outliers:
             report = work.add_transform({"type": "clip", "columns": names, **way})
             return [report.model_copy(update={"step": "outliers"})]
         inside = pl.all_horizontal([self._inside(work, name) for name in names])
-        dropped = work.keep_rows(lambda frame: frame.filter(inside))
+        dropped = work.keep_rows(inside)
         return [StepReport(step="outliers", columns=names, rows_dropped=dropped)]
 
     def _inside(self, work: Cleaning, name: str) -> pl.Expr:

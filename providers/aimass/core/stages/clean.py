@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import polars as pl
 from pydantic import Field
 
-from aimass.core.cleaning.base import Cleaning, StepReport
+from aimass.core.cleaning.base import ROW, Cleaning, StepReport
 from aimass.core.cleaning.run import apply_steps
-from aimass.core.datasets import Dataset, DatasetWriter, batches, open_dataset
+from aimass.core.datasets import Dataset, DatasetWriter, collect, open_dataset
 from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError
 from aimass.core.features.canonical import raw_columns, readable
@@ -65,12 +66,14 @@ def clean(config: CleanConfig, deps: Deps, output: Output) -> CleanResult:
 
 def _write(work: Cleaning, split: Split, writer: DatasetWriter, dataset: Dataset, deps: Deps) -> int:
     kinds = {variable.name: variable.kind for variable in work.variables.values()}
-    total, done = dataset.rows(split), 0
-    for batch in batches(readable(work.frames[split], kinds)):
+    seen = kept = 0
+    for piece in dataset.slices(split):
+        batch = collect(readable(work.cleaned(split, piece.with_row_index(ROW, offset=seen)), kinds).drop(ROW))
         writer.write(batch, split=split)
-        done += batch.height
-        deps.progress.report(ProgressEvent(f"cleaning {split}", done, max(total, done), "rows"))
-    return done
+        seen += collect(piece.select(pl.len())).item()
+        kept += batch.height
+        deps.progress.report(ProgressEvent(f"cleaning {split}", seen, dataset.rows(split), "rows"))
+    return kept
 
 
 STAGE = Stage("clean", CleanConfig, CleanResult, code_version=1, body=clean, modules=("polars", "onnx"))

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import Field
 
 from aimass.core.artifacts import Artifact
-from aimass.core.datasets import Dataset, batches, open_dataset
+from aimass.core.datasets import Dataset, collect, open_dataset
 from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError, TargetError
 from aimass.core.features.cleaned import CleanedColumns
@@ -71,8 +71,9 @@ def featurize(config: FeaturizeConfig, deps: Deps, output: Output) -> FeaturizeR
     rows: dict[str, int] = {}
     for split in [split for split in SPLITS if dataset.rows(split)]:
         rows[split] = 0
-        frame = graph.transform_cleaned(dataset.scan(split), keep=[*keep, target])
-        for batch in batches(frame.select(*keep, *graph.outputs, encoded(target, classes))):
+        for piece in dataset.slices(split):
+            frame = graph.transform_cleaned(piece, keep=[*keep, target])
+            batch = collect(frame.select(*keep, *graph.outputs, encoded(target, classes)))
             writer.write(batch, split=split)
             rows[split] += batch.height
             deps.progress.report(ProgressEvent(f"featurizing {split}", rows[split], dataset.rows(split), "rows"))

@@ -37,7 +37,7 @@ DATE_TEXTS = st.from_regex(
     r"([T ][0-2][0-9]:[0-6][0-9](:[0-6][0-9](\.[0-9]{1,7})?)?(Z|[+-][0-2][0-9]:[0-6][0-9])?)?",
     fullmatch=True,
 )
-NEW_YEAR = datetime(2013, 1, 1)  # noqa: DTZ001: times without a zone are among the inputs
+NEW_YEAR = datetime(2013, 1, 1)  # noqa: DTZ001 - times without a zone are among the inputs
 CELLS: dict[str, st.SearchStrategy[Any]] = {
     "string": TEXT
     | NUMBER_TEXTS
