@@ -7,7 +7,7 @@ from typing import Any
 
 from aimass.core.backends import backend_of
 from aimass.core.cleaning import CLEANING
-from aimass.core.cleaning.base import Cleaning, StepReport
+from aimass.core.cleaning.base import Cleaning, CleanStep, StepReport
 from aimass.core.errors import ConfigError, UnknownNameError
 from aimass.core.features import FEATURES
 from aimass.core.features.statistics import missing_counts
@@ -40,14 +40,20 @@ def _plain_types(work: Cleaning) -> StepReport:
 
 
 def _apply(work: Cleaning, step: Mapping[str, Any]) -> list[StepReport]:
-    name = step.get("type")
-    if isinstance(name, str) and name in FEATURES.names() and name not in CLEANING.names():
-        return [work.add_transform(step)]
-    try:
-        kind, settings = backend_of(CLEANING, dict(step))
-    except UnknownNameError as error:
-        raise UnknownNameError("cleaning step", str(name), [*CLEANING.names(), *value_transforms()]) from error
-    return kind(settings).apply(work)
+    found = step_of(step)
+    return [work.add_transform(step)] if found is None else found.apply(work)
+
+
+def step_of(document: Mapping[str, Any]) -> CleanStep | None:
+    """Return the step that `document` describes, None for a transform that is a step; mistakes are ConfigErrors."""
+    name = document.get("type")
+    if isinstance(name, str) and name not in CLEANING.names():
+        if name not in FEATURES.names():
+            raise UnknownNameError("cleaning step", name, [*CLEANING.names(), *value_transforms()])
+        backend_of(FEATURES, dict(document))
+        return None
+    kind, settings = backend_of(CLEANING, dict(document))
+    return kind(settings)
 
 
 def value_transforms() -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from aimass.core.backends import BackendOf
+from aimass.core.cleaning import CLEANING
 from aimass.core.cleaning.base import ROW, Cleaning, StepReport
-from aimass.core.cleaning.run import apply_steps
+from aimass.core.cleaning.run import apply_steps, step_of
 from aimass.core.datasets import Dataset, DatasetWriter, collect, open_dataset
 from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError
@@ -26,12 +28,19 @@ class CleanConfig(StageConfig):
     """Which rows to clean, and how."""
 
     dataset: InputUri = Field(description="URI of the dataset that split wrote.")
-    steps: tuple[dict[str, Any], ...] | None = Field(
+    steps: Annotated[tuple[dict[str, Any], ...] | None, BackendOf(CLEANING)] = Field(
         default=None,
         description="Cleaning steps in order, each `{type: …, columns: …}`: types, missing, duplicates, outliers, or a "
         "transform that changes values (fill, clip, log, scale); columns emptier than 95 % and repeated training rows "
         "are dropped when left out.",
     )
+
+    @field_validator("steps")
+    @classmethod
+    def _are_known(cls, value: tuple[dict[str, Any], ...] | None) -> tuple[dict[str, Any], ...] | None:
+        for document in value or ():
+            step_of(document)
+        return value
 
 
 class CleanResult(StageResult):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from aimass.core.artifacts import Artifact
+from aimass.core.backends import BackendOf, backend_of
 from aimass.core.datasets import Dataset, collect, open_dataset
 from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError, TargetError
+from aimass.core.features import FEATURES
 from aimass.core.features.cleaned import CleanedColumns
 from aimass.core.features.fitting import fit_graph
 from aimass.core.features.graph import GRAPH_FILE, ONNX_FILE, FeatureGraph
@@ -32,13 +34,20 @@ class FeaturizeConfig(StageConfig):
 
     dataset: InputUri = Field(description="URI of the dataset that clean wrote.")
     raw: InputUri = Field(description="URI of the dataset that split wrote, for the raw columns' types.")
-    features: tuple[dict[str, Any], ...] = Field(
+    features: Annotated[tuple[dict[str, Any], ...], BackendOf(FEATURES)] = Field(
         default=(),
         description="Transforms in order, each `{type: …, columns: …}`; chosen by the columns' types when empty.",
     )
     positive: str | int | bool | None = Field(
         default=None, description="The target's positive class; true, or the greater of the two, when left out."
     )
+
+    @field_validator("features")
+    @classmethod
+    def _are_known(cls, value: tuple[dict[str, Any], ...]) -> tuple[dict[str, Any], ...]:
+        for document in value:
+            backend_of(FEATURES, document)
+        return value
 
 
 class FeaturizeResult(StageResult):
