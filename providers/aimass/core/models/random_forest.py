@@ -26,13 +26,16 @@ class RandomForestSettings(ModelSettings):
 
     n_estimators: int = Field(default=100, ge=1, le=10_000, description="Number of trees.")
     criterion: Literal["gini", "entropy", "log_loss"] = Field(default="gini", description="Measure of a split.")
-    max_depth: int | None = Field(default=14, ge=1, le=64, description="Greatest depth of a tree; empty for no limit.")
-    min_samples_leaf: int = Field(default=5, ge=1, description="Least number of training rows in a leaf.")
+    max_depth: int | None = Field(default=12, ge=1, le=64, description="Greatest depth of a tree; empty for no limit.")
+    min_samples_leaf: int = Field(default=10, ge=1, description="Least number of training rows in a leaf.")
     max_features: Literal["sqrt", "log2"] | Annotated[float, Field(gt=0, le=1)] = Field(
         default="sqrt", description="Features tried at each split: sqrt, log2, or a share of them."
     )
     max_samples: float | None = Field(
-        default=None, gt=0, le=1, description="Share of the rows that each tree draws; empty for as many as there are."
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of the rows that each tree draws (half of them take half the time); empty: all.",
     )
     n_jobs: int | None = Field(default=None, ge=1, le=1024, description="Threads; empty for every core.")
 
