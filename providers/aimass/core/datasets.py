@@ -93,15 +93,15 @@ class Dataset:
         frame = pl.scan_parquet(paths) if paths else self._empty().lazy()
         return frame.select(columns) if columns is not None else frame
 
-    def slices(self, split: Split) -> Iterator[pl.LazyFrame]:
-        """Yield the rows of one share in order, as lazy frames of at most 65,536 rows (4 million cells).
+    def slices(self, *splits: Split) -> Iterator[pl.LazyFrame]:
+        """Yield the rows, of all parts or of the named shares, in order, as lazy frames of at most 65,536 rows (4 million cells).
 
         For what computes rows from rows and writes them: `batches` of the whole share would hold whatever polars
         reads ahead of a slow consumer, which is most of the file.
         """
         rows = max(1024, min(ROWS_PER_BATCH, CELLS_PER_GROUP // max(1, len(self.columns))))
-        frame = self.scan(split)
-        for start in range(0, self.rows(split), rows):
+        frame = self.scan(*splits)
+        for start in range(0, self.rows(*splits), rows):
             yield frame.slice(start, rows)
 
     def read(self, *splits: Split, columns: Sequence[str] | None = None) -> pl.DataFrame:

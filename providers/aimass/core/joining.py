@@ -89,9 +89,12 @@ def _check_keys(left: pl.Schema, right: pl.Schema, step: JoinStep) -> None:
 
 def _refuse_multiplication(left: pl.LazyFrame, right: pl.LazyFrame, step: JoinStep) -> None:
     right_keys = list(step.keys.values())
-    repeated = collect(right.group_by(right_keys).len("rows").filter(pl.col("rows") > 1)).lazy()
+    repeated = collect(right.group_by(right_keys).len("rows").filter(pl.col("rows") > 1))
+    if not repeated.height:
+        return
     wanted = left.select(pl.col(mine).alias(theirs) for mine, theirs in step.keys.items())
-    met = collect(repeated.join(wanted, on=right_keys, how="semi").sort(right_keys).head(1))
+    # The many rows go left: polars keeps the right side of a join in memory.
+    met = collect(wanted.join(repeated.lazy(), on=right_keys, how="inner").sort(right_keys).head(1))
     if met.height:
         row = met.row(0, named=True)
         count = row.pop("rows")

@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from aimass.core.backends import BackendOf, backend_of
-from aimass.core.datasets import Dataset, batches, open_dataset
+from aimass.core.datasets import Dataset, collect, open_dataset
 from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError, TargetError
 from aimass.core.matrix import columns_with_role
@@ -54,7 +54,7 @@ def _split(config: SplitConfig, deps: Deps, output: Output) -> SplitResult:
     classes = _Classes(dataset)
     writer = output.dataset(tags={column.name: column.tags for column in dataset.manifest.columns})
     first_row = 0
-    for batch in batches(dataset.scan()):
+    for batch in map(collect, dataset.slices()):
         codes = pl.Series(splitter.assign(batch, first_row))
         first_row += batch.height
         for code, share in enumerate(SHARES):
