@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aimass.core.deps import Deps, Runtime
 from aimass.core.errors import NotFoundError
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry, promote
+from aimass.core.tracking.connection import tracking_uri
 from tests.releasing import tiny_package
 
 
@@ -79,3 +81,19 @@ def test_promotion_keeps_previous_and_the_ledger(registry: Any, deps: Deps, tmp_
         ("1", "2"),
     ]
     assert "bias 0.5" in registry.find("promoted", done.version.digest).tags["aimass.moved.champion"]
+
+
+def test_clients_load_the_alias_by_pyfunc(kind: str, registry: Any, deps: Deps, tmp_path: Path) -> None:
+    """What users do: load ``models:/name@champion``, predict the example, one row, and a missing value."""
+    if kind == "memory":
+        pytest.skip("the registry in memory has nothing that MLflow could load")
+    import mlflow.pyfunc
+
+    promote(registry, deps, tiny_package(tmp_path, "loaded", 0.25), alias="champion", why="a test")
+    mlflow.set_tracking_uri(tracking_uri(deps))
+    model = mlflow.pyfunc.load_model("models:/loaded@champion")
+    expected = 1 / (1 + np.exp([-1.25, np.nan]))
+    assert model.predict(model.input_example)["probability"] == pytest.approx(expected, rel=1e-6, nan_ok=True)
+    row = {"origin": np.array(["LGA"], dtype=object), "distance": np.array([0.0])}
+    assert model.predict(row)["probability"] == pytest.approx([0.5])
+    assert [one.name for one in model.metadata.signature.inputs.inputs] == ["origin", "distance"]

@@ -24,7 +24,7 @@ POINTS = {
     "end": ["before_manifest", "after_manifest"],
 }
 TRIALS = 6
-SEEDS = 3
+SEEDS = 2
 LONGEST_TASK_S = 1.5
 
 
@@ -121,7 +121,7 @@ def check(config: OptimizeConfig, store: Path, project: str, result: dict[str, A
 def test_a_killed_search_ends_like_an_undisturbed_one(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    count = max(1, request.config.getoption("--crash-points") // 4)
+    count = max(1, request.config.getoption("--crash-points") // 6)
     kills = draw(count, request.config.getoption("--crash-seed"))
     deps = make_deps(tmp_path / "store")
     world = make_world(deps, trials=TRIALS, strategy={"type": "tpe", "startup_trials": 3})

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import onnx
+import yaml
 
 from aimass.core import settings
 from aimass.core.deps import Deps
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ARTIFACT_FOLDER = "model"
+GRAPH_FILE = "model.onnx"
+LOADED_WITH = ("mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas")
 
 
 class MLflowSettings(settings.Settings):
@@ -68,8 +72,8 @@ class MLflowRegistry:
         """Return the version that `alias` points at, or None."""
         with self._connected() as client:
             model = self._model(client, name)
-            version = dict(model.aliases).get(alias) if model is not None else None
-            return _version(client.get_model_version(name, str(version))) if version is not None else None
+            number = dict(model.aliases).get(alias) if model is not None else None
+            return _version(client.get_model_version(name, str(number))) if number is not None else None
 
     def set_alias(self, name: str, alias: str, version: str) -> None:
         """Point `alias` at `version`."""
@@ -141,34 +145,57 @@ class MLflowRegistry:
 
 
 def _save(package: Package, target: Path) -> None:
-    """Lay out an MLflow model in `target`; its graph is the published file, byte by byte."""
-    import mlflow.onnx
+    """Lay out an MLflow model in `target`; its graph is the published file, byte by byte.
+
+    What `mlflow.onnx.save_model` writes, without its search through every installed package (seconds) and without
+    writing the graph anew.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import Model
+    from mlflow.models.utils import _save_example
+
+    target.mkdir()
+    model = Model(signature=_signature(package))
+    _save_example(model, package.example, str(target))
+    for name, path in {**package.files, GRAPH_FILE: package.onnx_file}.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target / name)
+    mlflow.pyfunc.add_to_model(
+        model, loader_module="mlflow.onnx", data=GRAPH_FILE, conda_env="conda.yaml", python_env="python_env.yaml"
+    )
+    model.add_flavor(
+        "onnx",
+        onnx_version=version("onnx"),
+        data=GRAPH_FILE,
+        providers=["CPUExecutionProvider"],
+        # With one thread an answer does not depend on who else is in the batch.
+        onnx_session_options={"intra_op_num_threads": 1, "inter_op_num_threads": 1, "execution_mode": "sequential"},
+        code=None,
+    )
+    model.save(str(target / "MLmodel"))
+    _write_environment(target)
+
+
+def _signature(package: Package) -> Any:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     def schema(arrays: Mapping[str, Any]) -> Schema:
         return Schema([TensorSpec(array.dtype, (-1, *array.shape[1:]), name) for name, array in arrays.items()])
 
-    mlflow.onnx.save_model(
-        onnx.load(str(package.onnx_file)),
-        str(target),
-        signature=ModelSignature(inputs=schema(package.example), outputs=schema(package.outputs())),
-        input_example=package.example,
-        pip_requirements=_requirements(),
-        onnx_execution_providers=["CPUExecutionProvider"],
-        # With one thread an answer does not depend on who else is in the batch.
-        onnx_session_options={"intra_op_num_threads": 1, "inter_op_num_threads": 1, "execution_mode": "sequential"},
-        save_as_external_data=False,
-    )
-    for name, path in {**package.files, "model.onnx": package.onnx_file}.items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target / name)
+    return ModelSignature(inputs=schema(package.example), outputs=schema(package.outputs()))
 
 
-def _requirements() -> list[str]:
-    from importlib.metadata import version
-
-    return [f"{package}=={version(package)}" for package in ("mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas")]
+def _write_environment(target: Path) -> None:
+    """Write what `mlflow models serve` would install to load the model."""
+    requirements = [f"{name}=={version(name)}" for name in LOADED_WITH]
+    python = platform.python_version()
+    (target / "requirements.txt").write_text("\n".join(requirements) + "\n")
+    virtual = {"python": python, "build_dependencies": ["pip"], "dependencies": ["-r requirements.txt"]}
+    (target / "python_env.yaml").write_text(yaml.safe_dump(virtual, sort_keys=False))
+    packages = [f"python={python}", "pip", {"pip": requirements}]
+    conda = {"name": "mlflow-env", "channels": ["conda-forge"], "dependencies": packages}
+    (target / "conda.yaml").write_text(yaml.safe_dump(conda, sort_keys=False))
 
 
 def _version(item: Any) -> Version:
