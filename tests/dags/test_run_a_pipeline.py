@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.dags, pytest.mark.slow]
+from aimass.cli.scaffold import DAG_FILE
+
+pytestmark = [pytest.mark.dags, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PIPELINE = """\
 name: tiny
@@ -34,15 +36,15 @@ import json, sys
 from pathlib import Path
 from airflow.utils.db import initdb
 initdb()
-from aimass.pipelines import pipeline_dags
-dag = pipeline_dags(__file__, sys.argv[1])["aimass_tiny"]
-run = dag.test(run_conf=json.loads(sys.argv[2]) or None)
+from airflow.dag_processing.dagbag import DagBag
+bag = DagBag(dag_folder="dags", bundle_path=Path("dags"), bundle_name="dags-folder")
+run = bag.dags["aimass_tiny"].test(run_conf=json.loads(sys.argv[1]) or None)
 found = {"state": str(run.state), "tasks": {}}
 for ti in run.get_task_instances():
     key = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
     result = ti.xcom_pull(task_ids=ti.task_id, map_indexes=ti.map_index)
     found["tasks"][key] = {"state": str(ti.state), "result": result}
-Path(sys.argv[3]).write_text(json.dumps(found, default=str))
+Path(sys.argv[2]).write_text(json.dumps(found, default=str))
 """
 
 
@@ -57,16 +59,20 @@ class Home:
             rows.append(f"{person},{age},{city},{stays}")
         (folder / "people.csv").write_text("person,age,city,stays\n" + "\n".join(rows))
         (folder / "cities.csv").write_text("city,size\noslo,1\nrome,3\nbonn,2\n")
-        (folder / "pipelines").mkdir()
-        (folder / "pipelines" / "tiny.yaml").write_text(PIPELINE.format(folder=folder))
+        for name, text in {
+            "dags/aimass_pipelines.py": DAG_FILE,
+            "include/pipelines/tiny.yaml": PIPELINE.format(folder=folder),
+        }.items():
+            (folder / name).parent.mkdir(parents=True)
+            (folder / name).write_text(text)
         (folder / "run.py").write_text(RUN)
 
     def run(self, conf: dict[str, Any] | None = None) -> dict[str, Any]:
-        environment = {**os.environ, "AIRFLOW_HOME": str(self.folder), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+        own = {"AIRFLOW_HOME": str(self.folder), "AIRFLOW__CORE__DAGS_FOLDER": str(self.folder / "dags")}
         answer = self.folder / "answer.json"
         done = subprocess.run(
-            [sys.executable, "run.py", "pipelines", json.dumps(conf or {}), str(answer)],
-            cwd=self.folder, env=environment, capture_output=True, text=True, timeout=280, check=False,
+            [sys.executable, "run.py", json.dumps(conf or {}), str(answer)],
+            cwd=self.folder, env={**os.environ, **own}, capture_output=True, text=True, timeout=600, check=False,
         )  # fmt: skip
         assert answer.exists(), done.stdout[-3000:] + done.stderr[-3000:]
         found: dict[str, Any] = json.loads(answer.read_text())

@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, TriggerRule, XComArg
+from airflow.sdk import DAG, Param, TriggerRule, XComArg
 
 from aimass.operators.assets import stage_asset
 from aimass.operators.clean import CleanOperator
@@ -23,6 +23,16 @@ from aimass.operators.train import TrainOperator
 from aimass.operators.validate import ValidateOperator
 from aimass.pipelines.model import Pipeline
 
+# What a section is in JSON, where it is not a mapping.
+_FORM_TYPES = {
+    "where": "string",
+    "time": "string",
+    "join": "array",
+    "columns": "array",
+    "id": "array",
+    "clean": "array",
+    "features": "array",
+}
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=5)
 
@@ -43,6 +53,7 @@ def pipeline_dag(pipeline: Pipeline, file: Path) -> DAG:
             "project": pipeline.name,
             "compute": pipeline.compute,
         },
+        params=_form(pipeline),
         max_active_runs=1,
         # The run of a paused DAG waits for ever, without a word.
         is_paused_upon_creation=False,
@@ -113,6 +124,16 @@ class _Tasks:
         section = self._sections[operator.stage]
         arguments = {"task_id": operator.stage, "conf_keys": section.keys, **arguments}
         return operator(config={**section.config, **inputs}, **arguments)
+
+
+def _form(pipeline: Pipeline) -> dict[str, Param]:
+    """Return the trigger form: one field for each section that a conf may change, empty for what is written."""
+    paths = {path.partition(".")[0]: None for section in pipeline.sections() for path in section.keys}
+    fields = {info.alias or name: info for name, info in Pipeline.model_fields.items()}
+    return {
+        path: Param(None, type=["null", _FORM_TYPES.get(path, "object")], description=fields[path].description)
+        for path in paths
+    }
 
 
 def _uri(task: StageOperator) -> Any:

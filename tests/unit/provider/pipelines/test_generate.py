@@ -37,6 +37,15 @@ def test_a_pipeline_becomes_its_dag(write: Write, good: str) -> None:
     assert "clean" in dag.get_task("validate").downstream_task_ids
 
 
+def test_the_trigger_form_has_a_field_for_each_section(write: Write, good: str) -> None:
+    path = write(good)
+    dag = pipeline_dags(__file__, path.parent)["aimass_shop"]
+    assert {"sources", "where", "train", "validate", "clean", "release"} <= set(dag.params)
+    assert not {"name", "schedule", "owner"} & set(dag.params)
+    assert all(value is None for value in dag.params.dump().values())
+    assert all(dag.params.get_param(name).description for name in dag.params)
+
+
 def test_a_dag_survives_airflows_serialization(write: Write, good: str) -> None:
     path = write(good)
     dag = pipeline_dags(__file__, path.parent)["aimass_shop"]
