@@ -30,7 +30,9 @@ for name in chosen:
     try:
         importlib.import_module(name)
     except Exception as error:
-        failed[name] = repr(error)
+        # The contract tests are for authors of backends, who have pytest.
+        if not (name.startswith("aimass.core.testing.") and getattr(error, "name", "") == "pytest"):
+            failed[name] = repr(error)
 print(len(chosen), "modules imported")
 sys.exit(f"cannot be imported: {failed}" if failed else 0)
 """
@@ -42,7 +44,8 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     here = {
         path.relative_to(PACKAGE.parent).as_posix()
         for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file()
+        and not any(part == "__pycache__" or part.startswith(".") for part in path.relative_to(PACKAGE).parts)
     }
     assert there == here - NOT_SHIPPED
 
