@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import polars as pl
@@ -57,16 +58,18 @@ class Outliers:
             )
             report = work.add_transform({"type": "clip", "columns": names, **way})
             return [report.model_copy(update={"step": "outliers"})]
-        inside = pl.all_horizontal([self._inside(work, name) for name in names])
-        dropped = work.keep_rows(inside)
+        dropped = work.keep_rows(pl.all_horizontal(self._inside(work, names)))
         return [StepReport(step="outliers", columns=names, rows_dropped=dropped)]
 
-    def _inside(self, work: Cleaning, name: str) -> pl.Expr:
-        """Return whether a row's value lies inside the bounds or is missing."""
+    def _inside(self, work: Cleaning, names: list[str]) -> list[pl.Expr]:
+        """Return, for each column, whether a row's value lies inside the bounds or is missing."""
+        bounds: Sequence[Sequence[float | None]]
         if self.settings.method == "iqr":
-            low, high = iqr_bounds(work.train, name, self.settings.multiple)
+            bounds = iqr_bounds(work.train, names, self.settings.multiple)
         else:
-            low, high = quantiles(work.train, name, (self.settings.quantile, 1 - self.settings.quantile))
-        if low is None or high is None:
-            return pl.lit(value=True)
-        return number(name).is_between(low, high).fill_null(value=True)
+            bounds = quantiles(work.train, names, (self.settings.quantile, 1 - self.settings.quantile))
+        return [
+            number(name).is_between(low, high).fill_null(value=True)
+            for name, (low, high) in zip(names, bounds, strict=True)
+            if low is not None and high is not None
+        ] or [pl.lit(value=True)]

@@ -45,8 +45,8 @@ class CategoryTransform(Transform):
         # Training rows of each category, then of the rare ones together, then of the missing ones.
         self.rows_: list[list[int]] = []
         missing = missing_counts(frame, self.names)
-        for column, without in zip(self.variables, missing, strict=True):
-            counts = value_counts(frame, column.name)
+        counted = value_counts(frame, self.names)
+        for column, counts, without in zip(self.variables, counted, missing, strict=True):
             kept = self._kept(column, counts)
             rows = dict(counts)
             known = [rows.get(value, 0) for value in kept]

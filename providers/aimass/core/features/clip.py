@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
@@ -52,19 +53,17 @@ class Clip(Transform):
     accepts = NUMBERS
 
     def _learn(self, frame: pl.LazyFrame) -> None:
-        bounds = [self._bounds(frame, name) for name in self.names]
-        self.low_ = [low for low, _ in bounds]
-        self.high_ = [high for _, high in bounds]
+        bounds = self._bounds(frame)
+        self.low_ = [_bound(low, -NO_BOUND) for low, _ in bounds]
+        self.high_ = [_bound(high, NO_BOUND) for _, high in bounds]
 
-    def _bounds(self, frame: pl.LazyFrame, name: str) -> tuple[float, float]:
+    def _bounds(self, frame: pl.LazyFrame) -> Sequence[Sequence[float | None]]:
         settings = self.settings
         if settings.quantile is not None:
-            low, high = quantiles(frame, name, (settings.quantile, 1 - settings.quantile))
-        elif settings.iqr is not None:
-            low, high = iqr_bounds(frame, name, settings.iqr)
-        else:
-            low, high = settings.low, settings.high
-        return _bound(low, -NO_BOUND), _bound(high, NO_BOUND)
+            return quantiles(frame, self.names, (settings.quantile, 1 - settings.quantile))
+        if settings.iqr is not None:
+            return iqr_bounds(frame, self.names, settings.iqr)
+        return [(settings.low, settings.high)] * len(self.names)
 
     def outputs(self) -> list[Variable]:
         """Return the same columns, as floats."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from aimass.core.features.base import Transform, TransformSettings, Variable, indicator_name
 from aimass.core.features.onnx_builder import GraphBuilder
-from aimass.core.features.statistics import middle, missing_counts
+from aimass.core.features.statistics import middles, missing_counts
 
 Part = Literal["year", "month", "day", "weekday", "hour", "minute"]
 
@@ -51,7 +51,7 @@ class DateParts(Transform):
     replaces = False
 
     def _learn(self, frame: pl.LazyFrame) -> None:
-        self.median_ = [middle(frame, name) or 0 for name in self.names]
+        self.median_ = [median or 0 for median in middles(frame, self.names)]
         counts = missing_counts(frame, self.names)
         self.marked_ = [name for name, missing in zip(self.names, counts, strict=True) if missing]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -45,7 +46,7 @@ class Fill(Transform):
     accepts = (*NUMBERS, "string")
 
     def _learn(self, frame: pl.LazyFrame) -> None:
-        self.value_: list[Any] = [self._filler(frame, column) for column in self.variables]
+        self.value_: list[Any] = self._fillers(frame)
         asked, counts = self.settings.indicator, missing_counts(frame, self.names)
         self.marked_ = [
             name
@@ -53,25 +54,23 @@ class Fill(Transform):
             if asked == "always" or (asked == "seen" and missing)
         ]
 
-    def _filler(self, frame: pl.LazyFrame, column: Variable) -> float | str:
-        settings = self.settings
-        if settings.strategy == "constant":
-            return self._constant(column)
-        if settings.strategy == "most_frequent":
-            counts = value_counts(frame, column.name)
+    def _fillers(self, frame: pl.LazyFrame) -> list[float | str]:
+        strategy = self.settings.strategy
+        if strategy == "constant":
+            return [self._constant(column) for column in self.variables]
+        if strategy == "most_frequent":
+            pairs = zip(self.variables, value_counts(frame, self.names), strict=True)
+            return [_most_frequent(counts, is_text=column.kind == "string") for column, counts in pairs]
+        for column in self.variables:
             if column.kind == "string":
-                return counts[0][0] if counts else EMPTY
-            return float(counts[0][0]) if counts else 0.0
-        if column.kind == "string":
-            raise ConfigError(
-                f"The text column {column.name!r} has no {settings.strategy}",
-                expected="strategy most_frequent, or constant with a value",
-                column=column.name,
-            )
-        if settings.strategy == "mean":
-            found = moments(frame, [column.name])[0].mean
-            return found if np.isfinite(found) else 0.0
-        return quantiles(frame, column.name, (0.5,))[0] or 0.0
+                raise ConfigError(
+                    f"The text column {column.name!r} has no {strategy}",
+                    expected="strategy most_frequent, or constant with a value",
+                    column=column.name,
+                )
+        if strategy == "mean":
+            return [found.mean if np.isfinite(found.mean) else 0.0 for found in moments(frame, self.names)]
+        return [median or 0.0 for (median,) in quantiles(frame, self.names, (0.5,))]
 
     def _constant(self, column: Variable) -> float | str:
         value = self.settings.value
@@ -123,3 +122,9 @@ class Fill(Transform):
             rows = builder.op("Gather", rows, builder.ints([names.index(name) for name in marked]), axis=0)
         matrix = builder.op("Cast", rows, to=TensorProto.DOUBLE)
         builder.set_numbers([indicator_name(name) for name in marked], matrix)
+
+
+def _most_frequent(counts: Sequence[tuple[Any, int]], *, is_text: bool) -> float | str:
+    if is_text:
+        return str(counts[0][0]) if counts else EMPTY
+    return float(counts[0][0]) if counts else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aimass.core.datasets import Dataset
 from aimass.core.features.base import Variable
@@ -13,6 +13,9 @@ from aimass.core.features.graph import FeatureGraph, cleaned_canonical, variable
 from aimass.core.features.planning import Plan, plan_features
 from aimass.core.manifest import Manifest
 from aimass.core.matrix import ROLE
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def fit_graph(
@@ -33,12 +36,21 @@ def fit_graph(
     """
     others = raw_columns(column for column in raw.columns if column.tags.get(ROLE) in ("id", "time"))
     columns = [*cleaned.raw, *others]
-    frame = cleaned_canonical(dataset.scan("train"), columns, cleaned.transforms)
+
+    def in_graph_types(rows: pl.LazyFrame) -> pl.LazyFrame:
+        return cleaned_canonical(rows, columns, cleaned.transforms)
+
     start = [Variable(column.name, column.kind) for column in columns]
     variables = variables_after(start, cleaned.transforms)
     present = {name: variable for name, variable in variables.items() if name in dataset.columns}
     candidates = [column.name for column in feature_columns(dataset.manifest) if column.name in present]
-    plan = Plan(frame, present, candidates, dropped=dict(cleaned.dropped) | _unusable(dataset.manifest))
+    plan = Plan(
+        in_graph_types(dataset.scan("train")),
+        present,
+        candidates,
+        dropped=dict(cleaned.dropped) | _unusable(dataset.manifest),
+        slices=lambda: map(in_graph_types, dataset.slices("train")),
+    )
     plan_features(plan, documents)
     outputs = [variable.name for variable in plan.left()]
     used = {name for _, transform in [*cleaned.transforms, *plan.transforms] for name in transform.names} | {*outputs}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from aimass.core.backends import backend_of
-from aimass.core.datasets import collect
 from aimass.core.errors import ConfigError, DataError, UnknownNameError
 from aimass.core.features import FEATURES
 from aimass.core.features.base import Kind, Transform, Variable
-from aimass.core.features.statistics import count_distinct, extremes, missing_counts
+from aimass.core.features.graph import apply
+from aimass.core.features.statistics import count_distinct, count_rows, extremes, missing_counts
+
+if TYPE_CHECKING:
+    import polars as pl
 
 ONE_HOT_AT_MOST = 20
 """A text column with more categories gets frequency and ordinal instead of one-hot columns."""
@@ -50,6 +52,8 @@ class Plan:
         Columns that an encoder took out of the matrix.
     dropped : dict
         Columns left out, with the reason.
+    slices : callable, optional
+        Returns the training rows in the graph's types again, slice by slice, before any transform.
     """
 
     frame: pl.LazyFrame
@@ -59,6 +63,14 @@ class Plan:
     consumed: set[str] = field(default_factory=set)
     touched: set[str] = field(default_factory=set)
     dropped: dict[str, str] = field(default_factory=dict)
+    slices: Callable[[], Iterable[pl.LazyFrame]] | None = None
+
+    def pieces(self) -> Iterator[pl.LazyFrame]:
+        """Yield the training rows in slices, after the transforms so far: what looks at all columns stays small."""
+        if self.slices is None:
+            yield self.frame
+        else:
+            yield from (apply(piece, self.transforms) for piece in self.slices())
 
     def add(self, document: Mapping[str, Any]) -> None:
         """Fit the transform that `document` describes, on the current values of its columns.
@@ -145,20 +157,21 @@ def plan_features(plan: Plan, documents: Sequence[Mapping[str, Any]]) -> None:
 def drop_useless(plan: Plan) -> None:
     """Drop columns without any value, with a single value, or with texts that are nearly all different."""
     names = [variable.name for variable in plan.left()]
-    rows = collect(plan.frame.select(pl.len())).item()
+    rows = count_rows(plan.frame)
     missing = dict(zip(names, missing_counts(plan.frame, names), strict=True)) if names else {}
-    bounds = dict(zip(names, extremes(plan.frame, names), strict=True))
+    bounds = dict(zip(names, extremes(plan.pieces(), names), strict=True))
+    texts: list[str] = []
     for name in names:
         low, high = bounds[name]
-        known = rows - missing[name]
         if low is None:
             plan.dropped[name] = "no value in the training rows"
         elif low == high and not missing[name]:
             plan.dropped[name] = "one value in all training rows"
-        elif plan.variables[name].kind == "string" and known >= ALL_DIFFERENT_FROM:
-            distinct = count_distinct(plan.frame, name)
-            if distinct > ALL_DIFFERENT_SHARE * known:
-                plan.dropped[name] = f"{distinct:,} different texts in {known:,} training rows"
+        elif plan.variables[name].kind == "string" and rows - missing[name] >= ALL_DIFFERENT_FROM:
+            texts.append(name)
+    for name, distinct in zip(texts, count_distinct(plan.frame, texts), strict=True):
+        if distinct > ALL_DIFFERENT_SHARE * (rows - missing[name]):
+            plan.dropped[name] = f"{distinct:,} different texts in {rows - missing[name]:,} training rows"
 
 
 def automatic(plan: Plan, *, scale: bool) -> list[dict[str, Any]]:
@@ -171,7 +184,8 @@ def automatic(plan: Plan, *, scale: bool) -> list[dict[str, Any]]:
     gaps = [v.name for v in left if v.kind in ("float", "int") and v.nullable]
     flags = [v.name for v in left if v.kind == "bool" and v.nullable]
     dates = [v.name for v in left if v.kind == "date"]
-    texts = {v.name: count_distinct(plan.frame, v.name) for v in left if v.kind == "string"}
+    names = [v.name for v in left if v.kind == "string"]
+    texts = dict(zip(names, count_distinct(plan.frame, names), strict=True))
     few = [name for name, distinct in texts.items() if distinct <= ONE_HOT_AT_MOST]
     many = [name for name in texts if name not in few]
     numbers = [v.name for v in left if v.kind in ("float", "int") and scale]
@@ -191,7 +205,7 @@ def check_matrix(plan: Plan) -> None:
     """Drop constant features, and refuse what float32 would blur: an epoch, a long number that names things."""
     left = plan.left()
     names = [variable.name for variable in left]
-    for variable, (low, high) in zip(left, extremes(plan.frame, names), strict=True):
+    for variable, (low, high) in zip(left, extremes(plan.pieces(), names), strict=True):
         if low is None or low == high:
             plan.dropped[variable.name] = "one value in all training rows"
             continue

@@ -44,9 +44,9 @@ class Scale(Transform):
         if self.settings.method == "standard":
             return [(found.mean, found.std) for found in moments(frame, self.names)]
         if self.settings.method == "min_max":
-            bounds = extremes(frame.select([number(name) for name in self.names]), self.names)
+            bounds = extremes([frame.select([number(name) for name in self.names])], self.names)
             return [(low or 0.0, (high or 0.0) - (low or 0.0)) for low, high in bounds]
-        found = [quantiles(frame, name, (0.25, 0.5, 0.75)) for name in self.names]
+        found = quantiles(frame, self.names, (0.25, 0.5, 0.75))
         return [(middle or 0.0, (high or 0.0) - (low or 0.0)) for low, middle, high in found]
 
     def outputs(self) -> list[Variable]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,30 +49,41 @@ def moments(frame: pl.LazyFrame, names: Sequence[str]) -> list[Moments]:
     return [Moments(int(c), float(m), math.sqrt(max(s / max(c, 1), 0.0))) for c, m, s in zip(n, mean, m2, strict=True)]
 
 
-def quantiles(frame: pl.LazyFrame, name: str, points: Sequence[float]) -> list[float | None]:
-    """Return quantiles (linear interpolation) of a number column; None where every value is missing."""
-    column = collect(sample(frame.select(pl.col(name).cast(pl.Float64)))).to_series()
-    return [column.quantile(point, interpolation="linear") for point in points]
+def quantiles(frame: pl.LazyFrame, names: Sequence[str], points: Sequence[float]) -> list[list[float | None]]:
+    """Return quantiles (linear interpolation) of number columns; None where every value is missing."""
+    numbers = frame.select([pl.col(name).cast(pl.Float64) for name in names])
+    return [[column.quantile(point, interpolation="linear") for point in points] for column in _columns(numbers, names)]
 
 
-def iqr_bounds(frame: pl.LazyFrame, name: str, multiple: float) -> tuple[float | None, float | None]:
-    """Return the quartiles of the column `name`, moved out by `multiple` of their distance (Tukey's fences)."""
-    first, third = quantiles(frame, name, (0.25, 0.75))
-    if first is None or third is None:
-        return None, None
-    return first - multiple * (third - first), third + multiple * (third - first)
+def iqr_bounds(frame: pl.LazyFrame, names: Sequence[str], multiple: float) -> list[tuple[float | None, float | None]]:
+    """Return the quartiles of number columns, moved out by `multiple` of their distance (Tukey's fences)."""
+    return [
+        (None, None)
+        if first is None or third is None
+        else (first - multiple * (third - first), third + multiple * (third - first))
+        for first, third in quantiles(frame, names, (0.25, 0.75))
+    ]
 
 
-def middle(frame: pl.LazyFrame, name: str) -> int | None:
-    """Return the lower median of a whole-number column."""
-    column = collect(sample(frame.select(name))).to_series().drop_nulls().sort()
-    return int(column[(column.len() - 1) // 2]) if column.len() else None
+def middles(frame: pl.LazyFrame, names: Sequence[str]) -> list[int | None]:
+    """Return the lower medians of whole-number columns; None where every value is missing."""
+    known = [column.drop_nulls().sort() for column in _columns(frame, names)]
+    return [int(column[(column.len() - 1) // 2]) if column.len() else None for column in known]
 
 
-def sample(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return at most about `QUANTILE_ROWS` rows, evenly spaced."""
-    rows = collect(frame.select(pl.len())).item()
-    return frame.gather_every(-(-rows // QUANTILE_ROWS)) if rows > QUANTILE_ROWS else frame
+def _columns(frame: pl.LazyFrame, names: Sequence[str]) -> Iterator[pl.Series]:
+    """Yield whole columns, each as at most about `QUANTILE_ROWS` evenly spaced rows, several per pass over the rows."""
+    rows = count_rows(frame)
+    every = max(1, -(-rows // QUANTILE_ROWS))
+    at_once = max(1, CELLS_PER_BATCH // max(1, rows // every))
+    for start in range(0, len(names), at_once):
+        chosen = frame.select(names[start : start + at_once])
+        yield from collect(chosen.gather_every(every) if every > 1 else chosen).get_columns()
+
+
+def count_rows(frame: pl.LazyFrame) -> int:
+    """Return the number of rows."""
+    return int(collect(frame.select(pl.len())).item())
 
 
 def missing_counts(frame: pl.LazyFrame, names: Sequence[str]) -> list[int]:
@@ -80,22 +91,31 @@ def missing_counts(frame: pl.LazyFrame, names: Sequence[str]) -> list[int]:
     return list(collect(frame.select([pl.col(name).null_count() for name in names])).row(0))
 
 
-def extremes(frame: pl.LazyFrame, names: Sequence[str]) -> list[tuple[Any, Any]]:
-    """Return the least and the greatest value of each column; (None, None) where every value is missing."""
+def extremes(frames: Iterable[pl.LazyFrame], names: Sequence[str]) -> list[tuple[Any, Any]]:
+    """Return the least and the greatest value of each column over `frames`; (None, None) where all are missing."""
     if not names:
         return []
-    least = [pl.col(name).min().alias(f"{name}\n<") for name in names]
-    greatest = [pl.col(name).max().alias(f"{name}\n>") for name in names]
-    row = collect(frame.select(least + greatest)).row(0)
-    return list(zip(row[: len(names)], row[len(names) :], strict=True))
+    found = [
+        collect(frame.select([getattr(pl.col(name), what)() for name in names]))
+        for frame in frames
+        for what in ("min", "max")
+    ]
+    together = pl.concat(found, how="vertical_relaxed")
+    return list(zip(together.select(pl.all().min()).row(0), together.select(pl.all().max()).row(0), strict=True))
 
 
-def value_counts(frame: pl.LazyFrame, name: str) -> list[tuple[Any, int]]:
-    """Return ``(value, rows)`` without missing values, most frequent first, equals in the order of the values."""
-    counted = frame.select(pl.col(name).alias("value")).drop_nulls().group_by("value").agg(pl.len().alias("rows"))
-    return collect(counted).sort(["rows", "value"], descending=[True, False]).rows()
+def value_counts(frame: pl.LazyFrame, names: Sequence[str]) -> list[list[tuple[Any, int]]]:
+    """Return ``(value, rows)`` of each column, without missing ones, most frequent first, equals in order of value."""
+    if count_rows(frame) <= QUANTILE_ROWS:
+        counts = [column.drop_nulls().alias("value").value_counts(name="rows") for column in _columns(frame, names)]
+    else:
+        values = [frame.select(pl.col(name).alias("value")).drop_nulls() for name in names]
+        counts = [collect(column.group_by("value").agg(pl.len().alias("rows"))) for column in values]
+    return [counted.sort(["rows", "value"], descending=[True, False]).rows() for counted in counts]
 
 
-def count_distinct(frame: pl.LazyFrame, name: str) -> int:
-    """Return the number of different values that are not missing."""
-    return int(collect(frame.select(pl.col(name).drop_nulls().n_unique())).item())
+def count_distinct(frame: pl.LazyFrame, names: Sequence[str]) -> list[int]:
+    """Return the number of different values of each column that are not missing."""
+    if count_rows(frame) <= QUANTILE_ROWS:
+        return [column.drop_nulls().n_unique() for column in _columns(frame, names)]
+    return [int(collect(frame.select(pl.col(name).drop_nulls().n_unique())).item()) for name in names]
