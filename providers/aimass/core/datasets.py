@@ -94,7 +94,7 @@ class Dataset:
         return frame.select(columns) if columns is not None else frame
 
     def slices(self, *splits: Split) -> Iterator[pl.LazyFrame]:
-        """Yield the rows, of all parts or of the named shares, in order, as lazy frames of at most 65,536 rows (4 million cells).
+        """Yield the rows (of the named shares) in order, as lazy frames of at most 65,536 rows and 4 million cells.
 
         For what computes rows from rows and writes them: `batches` of the whole share would hold whatever polars
         reads ahead of a slow consumer, which is most of the file.
@@ -386,7 +386,7 @@ def _row_bytes(table: pa.Table) -> npt.NDArray[np.int64]:
 def _value_bytes(arrow_type: pa.DataType) -> int:
     """Return the width of a fixed-width type in bytes; for nulls, lists and structs, which have none, a guess."""
     try:
-        return max(1, arrow_type.bit_width // 8)
+        return max(1, int(arrow_type.bit_width) // 8)
     except ValueError:
         return 1 if pa.types.is_null(arrow_type) else 64
 

@@ -64,7 +64,8 @@ class Store:
         uri = as_uri(uri)
         prefixes = [prefix for prefix in self._options if uri.startswith(prefix)]
         options = self._options[max(prefixes, key=len)] if prefixes else {}
-        return UPath(uri, **options)
+        path: UPath = UPath(uri, **options)
+        return path
 
     def is_local(self, uri: str) -> bool:
         """Return whether `uri` is a file of this machine."""
