@@ -13,6 +13,7 @@ from aimass.pipelines.load import PipelineError
 from aimass.pipelines.model import DAG_PREFIX
 
 BROKEN_TAG = "broken"
+BROKEN_TASK = "broken"
 
 
 class BrokenPipelineOperator(BaseOperator):
@@ -47,7 +48,7 @@ def broken_dag(file: Path, error: PipelineError, *, taken: set[str]) -> DAG:
         is_paused_upon_creation=False,
         max_active_runs=1,
     ) as dag:
-        BrokenPipelineOperator(task_id="broken", message=str(error))
+        BrokenPipelineOperator(task_id=BROKEN_TASK, message=str(error))
     return dag
 
 

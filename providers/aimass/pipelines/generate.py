@@ -8,7 +8,7 @@ from airflow.sdk import DAG, get_parsing_context
 
 from aimass.core.errors import AimassError
 from aimass.hooks.options import option
-from aimass.pipelines.broken import broken_dag
+from aimass.pipelines.broken import BROKEN_TASK, broken_dag
 from aimass.pipelines.check import check_once
 from aimass.pipelines.dag import pipeline_dag
 from aimass.pipelines.load import PipelineError, as_pipeline_error, load_pipeline, pipeline_files
@@ -31,15 +31,18 @@ def pipeline_dags(dag_file: str | Path, folder: str | Path | None = None) -> dic
     folder : str or Path, optional
         Where the YAML files are; see `pipelines_dir`.
     """
-    wanted = get_parsing_context().dag_id
+    context = get_parsing_context()
+    # A task that is no `broken` one belongs to a pipeline that was found good: checking it again would only cost time.
+    is_vetted = context.task_id not in (None, BROKEN_TASK)
     dags: dict[str, DAG] = {}
     faults: list[PipelineError] = []
     for file in pipeline_files(Path(folder) if folder else pipelines_dir(dag_file)):
         try:
             pipeline = load_pipeline(file)
-            if wanted not in (None, pipeline.dag_id):
+            if context.dag_id not in (None, pipeline.dag_id):
                 continue
-            check_once(pipeline, file)
+            if not is_vetted:
+                check_once(pipeline, file)
             _refuse_twin(pipeline, file, dags)
             dags[pipeline.dag_id] = pipeline_dag(pipeline, file)
         except AimassError as error:

@@ -115,6 +115,18 @@ def test_a_task_builds_only_its_own_dag(write: Write, good: str, monkeypatch: py
     assert set(pipeline_dags(__file__, path.parent)) == {"aimass_two"}
 
 
+def test_a_task_does_not_check_its_pipeline_again(
+    write: Write, good: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(good.replace("seed: 3", "sede: 3"))
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID", "aimass_shop")
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "train")
+    assert "train" in pipeline_dags(__file__, path.parent)["aimass_shop"].task_ids
+    assert not (tmp_path / "seals").exists()
+    monkeypatch.setenv("_AIRFLOW_PARSING_CONTEXT_TASK_ID", "broken")
+    assert pipeline_dags(__file__, path.parent)["aimass_shop"].task_ids == ["broken"]
+
+
 def test_html_in_a_mistake_stays_text(write: Write, good: str) -> None:
     path = write(good.replace("seed: 3", "'<script>alert(1)</script>': 3"))
     (dag,) = pipeline_dags(__file__, path.parent).values()
