@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+# What the one common ancestor of all tests' tasks imports; nothing there may start threads.
+PRELOADED = ["tests.crash.search_tasks", "tests.crash.release_tasks", "tests.crash.stage_tasks"]
 Task = Callable[[dict[str, Any]], Any]
 
 
@@ -20,14 +22,12 @@ class Forks:
     ----------
     folder : Path
         Where processes leave their results.
-    preload : list of str
-        Modules that the common ancestor imports; none of them may start threads.
     """
 
-    def __init__(self, folder: Path, preload: list[str]) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(preload)
+        self._context.set_forkserver_preload(PRELOADED)
 
     def run(self, task: Task, request: dict[str, Any], *, kill_after_s: float | None = None) -> Any:
         """Return what `task` returns, or None when its process was killed; any other end is a failure."""

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import random
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -18,25 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from aimass.core.manifest import Manifest
-from tests.crash.killing import RECORD_FILE
+from tests.crash.customers import create_tracking_database, write_customers
+from tests.crash.forked import Forks
+from tests.crash.stage_tasks import run_and_record
 
-ROOT = Path(__file__).resolve().parents[2]
-ROWS = 600
 TRIALS = 4
 PROJECT = "small"
 RELEASED = "small_model"
-
-
-def write_customers(path: Path, *, rows: int = ROWS, seed: int = 1) -> None:
-    """Write a table in which the target can be learned, but not perfectly."""
-    draw = random.Random(seed)
-    lines = ["age,plan,fee,calls,churned"]
-    for _ in range(rows):
-        age, plan, calls = draw.randint(18, 90), draw.choice("abc"), draw.randint(0, 9)
-        fee = "" if draw.random() < 0.1 else f"{draw.uniform(5, 80):.2f}"
-        churned = int(draw.random() < 0.15 + 0.06 * calls + (0.15 if plan == "a" else 0))
-        lines.append(f"{age},{plan},{fee},{calls},{churned}")
-    path.write_text("\n".join(lines) + "\n")
 
 
 @dataclass(frozen=True)
@@ -115,7 +98,7 @@ class Reference:
     folder: Path
     requests: dict[str, dict[str, Any]] = field(default_factory=dict)
     results: dict[str, Any] = field(default_factory=dict)
-    points: dict[str, list[str]] = field(default_factory=dict)
+    points: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     after: dict[str, State] = field(default_factory=dict)
 
@@ -130,67 +113,36 @@ class Reference:
         shutil.copytree(self.folder / "before" / step, self.live)
 
 
-def run_reference(folder: Path) -> Reference:
+def run_reference(folder: Path, forks: Forks) -> Reference:
     """Run the whole pipeline without a disturbance, keeping the world as it was before each step."""
     reference = Reference(folder)
     (reference.live / "store").mkdir(parents=True)
     csv = reference.live / "customers.csv"
     write_customers(csv)
-    places = {"store": (reference.live / "store").as_uri(), "tracking_uri": f"sqlite:///{reference.live / 'mlflow.db'}"}
+    runtime = {"store": (reference.live / "store").as_uri(), "project": PROJECT, "run_id": "run-1"}
+    runtime["tracking_uri"] = f"sqlite:///{reference.live / 'mlflow.db'}"
     create_tracking_database(reference.live / "mlflow.db")
     for step in steps(csv):
         shutil.copytree(reference.live, folder / "before" / step.name)
-        request = {"stage": step.stage, "config": step.config(reference.results), **places}
-        record = folder / "points"
-        record.unlink(missing_ok=True)
+        request = {"stage": step.stage, "config": step.config(reference.results), "runtime": runtime}
         began = time.monotonic()
-        process = start(request, {RECORD_FILE: str(record)})
-        reference.results[step.name] = finish(process)
+        answer = forks.run(run_and_record, request)
         reference.seconds[step.name] = time.monotonic() - began
         reference.requests[step.name] = request
-        passed = record.read_text().split() if record.exists() else []
-        reference.points[step.name] = numbered(passed)
+        reference.results[step.name] = answer["result"]
+        reference.points[step.name] = numbered(answer["points"])
         reference.after[step.name] = look(reference.live)
     return reference
 
 
-def numbered(points: Iterable[str]) -> list[str]:
-    """Return each passing of a point as ``<point> <nth time>``."""
+def numbered(points: Iterable[str]) -> list[tuple[str, int]]:
+    """Return each passing of a point with how often it has been passed."""
     counts: Counter[str] = Counter()
     found = []
     for point in points:
         counts[point] += 1
-        found.append(f"{point} {counts[point]}")
+        found.append((point, counts[point]))
     return found
-
-
-def create_tracking_database(path: Path) -> None:
-    """Let MLflow create its tables, as its server does long before a pipeline runs."""
-    code = "import sys, mlflow; mlflow.MlflowClient(sys.argv[1]).search_experiments()"
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code, f"sqlite:///{path}"], check=True, capture_output=True)
-
-
-def start(request: dict[str, Any], variables: dict[str, str]) -> subprocess.Popen[str]:
-    """Start a stage in a process of its own, through the door."""
-    runtime = ["--store", request["store"], "--project", PROJECT, "--run-id", "run-1"]
-    command = [request["stage"], "--config", "-", *runtime, "--tracking-uri", request["tracking_uri"]]
-    process = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-m", "tests.crash.stage_process", *command], cwd=ROOT, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", **variables},
-    )  # fmt: skip
-    assert process.stdin
-    process.stdin.write(json.dumps(request["config"]))
-    process.stdin.close()
-    process.stdin = None
-    return process
-
-
-def finish(process: subprocess.Popen[str]) -> Any:
-    """Wait for a stage that must end well; return its result."""
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, f"the stage failed ({process.returncode}):\n{errors[-3000:]}"
-    return json.loads(output)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ import pytest
 
 from demo import processes
 from demo.services import Services
+from tests.crash.customers import write_customers
 from tests.crash.killing import KILL_FOLDER, order_kill
-from tests.crash.small import write_customers
 from tests.e2e.running import ROOT, SMALL_PIPELINE, Demo
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -104,7 +104,7 @@ def test_a_run_with_killed_tasks_ends_like_one_without(
     assert calm.returncode == 0, calm.stdout[-3000:] + calm.stderr
     kills = Path(demo.variables[KILL_FOLDER])
     for task, point in POINTS.items():
-        order_kill(kills, point, task=task)
+        order_kill(kills, task=task, point=point)
     airflow = demo.airflow
     stormy = airflow.trigger("aimass_stormy", {})
     died = kill_at_random(demo, stormy, seed=7)

@@ -127,7 +127,7 @@ def test_a_killed_search_ends_like_an_undisturbed_one(
     world = make_world(deps, trials=TRIALS, strategy={"type": "tpe", "startup_trials": 3})
     configs = [world.model_copy(update={"seed": seed}) for seed in range(SEEDS)]
     wanted = [STAGE.run(config, deps).digest for config in configs]
-    forks = Forks(tmp_path, ["tests.crash.search_tasks"])
+    forks = Forks(tmp_path)
     for number, kill in enumerate(kills):
         folder = tmp_path / f"search{number}"
         folder.mkdir()

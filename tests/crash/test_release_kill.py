@@ -60,7 +60,7 @@ def test_a_killed_release_that_is_retried_ends_the_same(
     request: pytest.FixtureRequest, deps: Deps, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     count = max(1, request.config.getoption("--crash-points") // 6)
-    forks = Forks(tmp_path, ["tests.crash.release_tasks"])
+    forks = Forks(tmp_path)
     drawn = kills(count, request.config.getoption("--crash-seed"))
     for number, where in enumerate(drawn):
         name = f"late{number}"

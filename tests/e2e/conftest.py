@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.crash.small import write_customers
+from tests.crash.customers import write_customers
 from tests.e2e.running import ROOT, SMALL_PIPELINE, Demo
 
 PREFERRED_PORT = 8080

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.small import create_tracking_database
+from tests.crash.customers import create_tracking_database
 from tests.e2e.door import Door
 
 pytestmark = pytest.mark.slow
