@@ -102,6 +102,10 @@ bench: env ## every benchmark with its goal; fails where one is not met
 bench-long: env ## the benchmarks with more repetitions and larger inputs
 	@$(PY) -m benchmarks --long
 
+.PHONY: docs
+docs: env ## write docs/reference.md from the configuration models
+	@$(PY) scripts/reference.py
+
 # --- keep --------------------------------------------------------------------------------------------------------
 
 .PHONY: docker-env

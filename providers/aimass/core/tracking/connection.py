@@ -37,7 +37,10 @@ ENVIRONMENT = {
 }
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the variable's name, not a token
 
-SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
+SERVERS = ("http", "https", "databricks")
+"""These decide themselves where artifacts are kept."""
+
+SCHEMES = (*SERVERS, "sqlite", "postgresql", "mysql", "mssql")
 """MLflow takes anything else for a folder, and keeps runs in files there, which it no longer maintains."""
 
 UNKNOWN_HOST = ("NameResolutionError", "gaierror")
@@ -80,8 +83,12 @@ def _checked(uri: str) -> str:
 
 
 def artifact_location(deps: Deps) -> str | None:
-    """Return where a new experiment keeps artifacts, or None where the server decides."""
-    return None if deps.runtime.tracking_uri else deps.store.folder(FOLDER, "artifacts", deps.project)
+    """Return where a new experiment keeps artifacts, or None where the server decides.
+
+    A database alone would have MLflow keep them in ``mlruns`` of whichever folder the process happens to run in.
+    """
+    scheme = tracking_uri(deps).partition("://")[0]
+    return None if scheme in SERVERS else deps.store.folder(FOLDER, "artifacts", deps.project)
 
 
 def shown(uri: str) -> str:
