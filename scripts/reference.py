@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from aimass.core.cleaning import CLEANING
 from aimass.core.compute import COMPUTES
 from aimass.core.evaluation import METRICS
 from aimass.core.features import FEATURES
@@ -24,7 +25,7 @@ from aimass.core.stages import STAGES
 from aimass.pipelines.model import Pipeline
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
-FAMILIES: tuple[Registry[Any], ...] = (SOURCES, SPLITTERS, FEATURES, MODELS, SEARCHES, COMPUTES)
+FAMILIES: tuple[Registry[Any], ...] = (SOURCES, SPLITTERS, CLEANING, FEATURES, MODELS, SEARCHES, COMPUTES)
 HEAD = """# Reference: every field
 
 Made by `make docs` from the configuration models; do not edit. `python -m aimass.core <stage> --help` prints the same.
