@@ -185,7 +185,7 @@ class Home:
                 "trigger_log_server_port": ports["trigger-logs"],
             },
             "usage_data_collection": {"enabled": False},
-            "aimass": {"store": self.store.as_uri(), "tracking_uri": self.mlflow_url},
+            "aimass": {"store": self.store, "tracking_uri": self.mlflow_url},
         }
         settings = {
             f"AIRFLOW__{section.upper()}__{key.upper()}": str(value)
