@@ -13,6 +13,8 @@ from demo.services import LATE, NEEDED, Services
 
 SETTINGS_FILE = REPOSITORY / "airflow_settings.yaml"
 PARSE_TIMEOUT_S = 90.0
+# Once other DAGs are known, a new file is seen after two rounds of the dag-processor at most.
+REFRESH_TIMEOUT_S = 25.0
 POLL_S = 0.3
 
 
@@ -66,20 +68,29 @@ def start_late(services: Services) -> None:
 def wait_for_dag(airflow: Airflow, dag_id: str) -> list[str]:
     """Wait until Airflow has read the DAG; return its task ids in the order in which they run."""
     deadline = time.monotonic() + PARSE_TIMEOUT_S
+    known: set[str] = set()
     while (dag := airflow.get("dags", dag_id)) is None:
         if time.monotonic() > deadline:
-            problems = airflow.get("importErrors")["import_errors"]
-            seen = "; ".join(f"{each['filename']}: {each['stack_trace'].strip().splitlines()[-1]}" for each in problems)
-            raise DemoError(
-                f"Airflow has no DAG {dag_id} after {PARSE_TIMEOUT_S:.0f} s. "
-                f"Import errors: {seen or 'none'}. Is there an include/pipelines/*.yaml of that name?"
-            )
+            raise _no_dag(airflow, dag_id, known)
+        seen = {each["dag_id"] for each in airflow.get("dags")["dags"]}
+        if seen and not known:
+            deadline = min(deadline, time.monotonic() + REFRESH_TIMEOUT_S)
+        known = seen
         time.sleep(POLL_S)
     if any(tag["name"] == "broken" for tag in dag["tags"]):
         raise DemoError(f"The pipeline of {dag_id} cannot be read:\n{airflow.get('dags', dag_id, 'details')['doc_md']}")
     if dag["is_paused"]:
         airflow.unpause(dag_id)
     return in_order(airflow.get("dags", dag_id, "tasks")["tasks"])
+
+
+def _no_dag(airflow: Airflow, dag_id: str, known: set[str]) -> DemoError:
+    problems = airflow.get("importErrors")["import_errors"]
+    seen = "; ".join(f"{each['filename']}: {each['stack_trace'].strip().splitlines()[-1]}" for each in problems)
+    return DemoError(
+        f"Airflow has no DAG {dag_id}. Known: {', '.join(sorted(known)) or 'none'}. Import errors: {seen or 'none'}. "
+        "Is there an include/pipelines/*.yaml of that name?"
+    )
 
 
 def in_order(tasks: list[dict[str, Any]]) -> list[str]:
