@@ -16,6 +16,8 @@ from tests.e2e.running import ROOT, Demo, named
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1200)]
 STAGES = {"ingest", "join", "split", "explore", "validate", "clean", "featurize", "train", "evaluate"}
+MODELS = [{"type": "decision_tree", "max_depth": 4}, {"type": "lightgbm", "n_estimators": 5}]
+CHANGED = json.dumps({"train": {"models": MODELS}})
 SEARCH = {"plan_1", "work_1", "optimize", "evaluate_best", "release"}
 
 
@@ -58,8 +60,7 @@ def test_a_small_pipeline_runs_beside_it(demo: Demo) -> None:
 
 
 def test_a_changed_hyper_parameter_runs_only_what_depends_on_it(demo: Demo) -> None:
-    models = [{"type": "decision_tree", "max_depth": 4}, {"type": "lightgbm", "n_estimators": 5}]
-    answer = demo.run("small", json.dumps({"train": {"models": models}}))
+    answer = demo.run("small", CHANGED)
     assert answer.returncode == 0, answer.stdout[-3000:] + answer.stderr
     assert named(answer.stdout, "Reused") == STAGES - {"train", "evaluate"}
     assert named(answer.stdout, "Ran") == {"train", "evaluate"} | SEARCH
@@ -68,14 +69,15 @@ def test_a_changed_hyper_parameter_runs_only_what_depends_on_it(demo: Demo) -> N
 
 def test_the_rest_script_triggers_waits_and_fetches(demo: Demo) -> None:
     script = [sys.executable, str(ROOT / "docs" / "examples" / "rest.py"), demo.home.airflow_url, "admin"]
+    script += ["aimass_small", CHANGED]
     env = {**os.environ, "AIRFLOW_PASSWORD": demo.home.secrets["password"]}
-    done = subprocess.run([*script, "aimass_small"], env=env, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(script, env=env, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     released = json.loads(done.stdout)
     assert (released["name"], released["alias"]) == ("small_model", "champion")
     assert released["certificate"]["flips_outside"] == 0
     wrong = subprocess.run(
-        [*script, "aimass_small"], env={**env, "AIRFLOW_PASSWORD": "wrong"}, capture_output=True, text=True, check=False
+        script, env={**env, "AIRFLOW_PASSWORD": "wrong"}, capture_output=True, text=True, check=False
     )
     assert wrong.returncode == 1
     assert "answered 401" in wrong.stderr
