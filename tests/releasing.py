@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import polars as pl
-from onnx import TensorProto, helper
 
 from aimass.core.deps import Deps
-from aimass.core.release.base import Package
 from aimass.core.stages import STAGES
 from aimass.core.stages.base import Output, Stage
-from aimass.core.storage import file_digest
 from tests.searching import AnyConfig, AnyResult
 
 CARRIERS = ("AA", "DL", "UA", "航空")
@@ -75,45 +70,3 @@ def make_release(deps: Deps, models: list[dict[str, Any]], **overrides: Any) -> 
     evaluation = run(deps, "evaluate", dataset=features, model=model, split="test").uri
     inputs = {"model": model, "features": features, "raw": raw, "evaluation": evaluation}
     return {**inputs, "name": "late", "registry": {"type": "memory"}, **overrides}
-
-
-def tiny_package(folder: Path, name: str, bias: float) -> Package:
-    """Return a package whose graph has one string and one number, whose digest depends on `bias`."""
-    nodes = [
-        helper.make_node(
-            "LabelEncoder",
-            ["origin"],
-            ["code"],
-            domain="ai.onnx.ml",
-            keys_strings=["JFK"],
-            values_floats=[bias],
-            default_float=0.0,
-        ),
-        helper.make_node("Cast", ["distance"], ["far"], to=TensorProto.FLOAT),
-        helper.make_node("Add", ["code", "far"], ["sum"]),
-        helper.make_node("Sigmoid", ["sum"], ["probability"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "late",
-        [
-            helper.make_tensor_value_info("origin", TensorProto.STRING, ["N"]),
-            helper.make_tensor_value_info("distance", TensorProto.DOUBLE, ["N"]),
-        ],
-        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["N"])],
-    )
-    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 3)]
-    path = folder / f"model-{bias}.onnx"
-    onnx.save_model(helper.make_model(graph, opset_imports=opsets, ir_version=10), str(path))
-    card = folder / "README.md"
-    card.write_text(f"# {name}")
-    return Package(
-        name=name,
-        digest=file_digest(path),
-        onnx_file=path,
-        example={"origin": np.array(["JFK", "LGA"], dtype=object), "distance": np.array([1.0, np.nan])},
-        files={"README.md": card, "native/model.txt": card},
-        tags={"aimass.dataset": "abc"},
-        metrics={"auc": 0.66},
-        description="A test's model",
-    )

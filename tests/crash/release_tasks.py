@@ -12,7 +12,7 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401 - imported once, by 
 from aimass.core.deps import Deps, Runtime
 from aimass.core.release.promotion import open_registry, promote
 from aimass.core.testing.failpoints import KillAt
-from tests.releasing import tiny_package
+from aimass.core.testing.model_registry_contract import tiny_package
 
 
 def promote_task(request: dict[str, Any]) -> Any:

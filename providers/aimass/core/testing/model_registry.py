@@ -1,4 +1,4 @@
-"""A model registry in memory, and the contract that every model registry keeps."""
+"""A model registry in memory."""
 
 from __future__ import annotations
 

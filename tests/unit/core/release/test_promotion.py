@@ -6,7 +6,7 @@ from aimass.core.deps import Deps
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry, promote, stands
 from aimass.core.testing.failpoints import FailAt, RecordingFailpoints
-from tests.releasing import tiny_package
+from aimass.core.testing.model_registry_contract import tiny_package
 from tests.searching import at, make_deps
 
 POINTS = [

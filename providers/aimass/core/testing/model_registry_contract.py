@@ -1,0 +1,141 @@
+"""The contract that every model registry keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from aimass.core.deps import Deps
+from aimass.core.errors import NotFoundError
+from aimass.core.release.base import Package
+from aimass.core.release.ledger import Ledger
+from aimass.core.release.promotion import open_registry, promote
+from aimass.core.storage import file_digest
+from aimass.core.tracking.connection import tracking_uri
+
+
+def tiny_package(folder: Path, name: str, bias: float) -> Package:
+    """Return a package whose graph has one string and one number, whose digest depends on `bias`."""
+    nodes = [
+        helper.make_node(
+            "LabelEncoder",
+            ["origin"],
+            ["code"],
+            domain="ai.onnx.ml",
+            keys_strings=["JFK"],
+            values_floats=[bias],
+            default_float=0.0,
+        ),
+        helper.make_node("Cast", ["distance"], ["far"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["code", "far"], ["sum"]),
+        helper.make_node("Sigmoid", ["sum"], ["probability"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "late",
+        [
+            helper.make_tensor_value_info("origin", TensorProto.STRING, ["N"]),
+            helper.make_tensor_value_info("distance", TensorProto.DOUBLE, ["N"]),
+        ],
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, ["N"])],
+    )
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 3)]
+    path = folder / f"model-{bias}.onnx"
+    onnx.save_model(helper.make_model(graph, opset_imports=opsets, ir_version=10), str(path))
+    card = folder / "README.md"
+    card.write_text(f"# {name}")
+    return Package(
+        name=name,
+        digest=file_digest(path),
+        onnx_file=path,
+        example={"origin": np.array(["JFK", "LGA"], dtype=object), "distance": np.array([1.0, np.nan])},
+        files={"README.md": card, "native/model.txt": card},
+        tags={"aimass.dataset": "abc"},
+        metrics={"auc": 0.66},
+        description="A test's model",
+    )
+
+
+class ModelRegistryContract:
+    """What every model registry promises; a subclass names its `kind` and has a fixture `deps` on one store."""
+
+    kind: ClassVar[str]
+
+    @pytest.fixture
+    def registry(self, deps: Deps) -> Any:
+        """Return the registry."""
+        return open_registry({"type": self.kind}, deps)
+
+    def test_registering_twice_leaves_one_version(self, registry: Any, tmp_path: Path) -> None:
+        """The same bytes are registered once."""
+        one = tiny_package(tmp_path, "once", 0.25)
+        first, second = registry.register(one), registry.register(one)
+        assert first.version == second.version == "1"
+        assert registry.find("once", one.digest).digest == one.digest
+        assert first.tags["aimass.dataset"] == "abc"
+
+    def test_another_digest_is_another_version(self, registry: Any, tmp_path: Path) -> None:
+        """Other bytes are another version."""
+        versions = [registry.register(tiny_package(tmp_path, "twice", bias)).version for bias in (0.25, 0.5)]
+        assert versions == ["1", "2"]
+
+    def test_what_is_unknown_is_none(self, registry: Any) -> None:
+        """What nobody registered is None, not an error."""
+        assert registry.find("nobody", "0" * 64) is None
+        assert registry.aliased("nobody", "champion") is None
+
+    def test_an_alias_moves_and_may_be_set_again(self, registry: Any, tmp_path: Path) -> None:
+        """Setting an alias is idempotent."""
+        first, second = (registry.register(tiny_package(tmp_path, "moving", bias)) for bias in (0.25, 0.5))
+        assert registry.aliased("moving", "champion") is None
+        for version in (first, second, second):
+            registry.set_alias("moving", "champion", version.version)
+            assert registry.aliased("moving", "champion").version == version.version
+
+    def test_an_alias_needs_a_version(self, registry: Any, tmp_path: Path) -> None:
+        """An alias never points at nothing."""
+        registry.register(tiny_package(tmp_path, "short", 0.25))
+        with pytest.raises(NotFoundError, match=r"'short'.*99"):
+            registry.set_alias("short", "champion", "99")
+
+    def test_tags_are_added_and_replaced(self, registry: Any, tmp_path: Path) -> None:
+        """Tags that are not named stay."""
+        version = registry.register(tiny_package(tmp_path, "tagged", 0.25))
+        registry.set_tags("tagged", version.version, {"a": "1", "b": "2"})
+        registry.set_tags("tagged", version.version, {"a": "3"})
+        tags = registry.find("tagged", version.digest).tags
+        assert (tags["a"], tags["b"], tags["aimass.dataset"]) == ("3", "2", "abc")
+
+    def test_promotion_keeps_previous_and_the_ledger(self, registry: Any, deps: Deps, tmp_path: Path) -> None:
+        """A promotion remembers whom it replaced, and why; repeating it changes nothing."""
+        for bias in (0.25, 0.5, 0.5):
+            done = promote(
+                registry, deps, tiny_package(tmp_path, "promoted", bias), alias="champion", why=f"bias {bias}"
+            )
+        assert registry.aliased("promoted", "champion").version == done.version.version == "2"
+        assert registry.aliased("promoted", "previous").version == "1"
+        assert [(move.old_version, move.new_version) for move in Ledger(deps, "promoted").entries()] == [
+            (None, "1"),
+            ("1", "2"),
+        ]
+        assert "bias 0.5" in registry.find("promoted", done.version.digest).tags["aimass.moved.champion"]
+
+    def test_clients_load_the_alias_by_pyfunc(self, registry: Any, deps: Deps, tmp_path: Path) -> None:
+        """What users do: load ``models:/name@champion``, predict the example, one row, and a missing value."""
+        if self.kind == "memory":
+            pytest.skip("the registry in memory has nothing that MLflow could load")
+        import mlflow.pyfunc
+
+        promote(registry, deps, tiny_package(tmp_path, "loaded", 0.25), alias="champion", why="a test")
+        mlflow.set_tracking_uri(tracking_uri(deps))
+        model = mlflow.pyfunc.load_model("models:/loaded@champion")
+        expected = 1 / (1 + np.exp([-1.25, np.nan]))
+        assert model.predict(model.input_example)["probability"] == pytest.approx(expected, rel=1e-6, nan_ok=True)
+        row = {"origin": np.array(["LGA"], dtype=object), "distance": np.array([0.0])}
+        assert model.predict(row)["probability"] == pytest.approx([0.5])
+        assert [one.name for one in model.metadata.signature.inputs.inputs] == ["origin", "distance"]
