@@ -124,4 +124,3 @@ class Deps:
 def safe_name(text: str) -> str:
     """Return `text` as a file name: letters, digits, dot, dash and underscore, anything else as ``_``."""
     return "".join(char if char.isalnum() or char in "._-" else "_" for char in text)
-

@@ -90,7 +90,7 @@ class Manifest(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Digest of the content alone: equal rows and files have equal digests, whenever and wherever they were made."""
+        """Digest of the content alone: equal rows and files have equal digests, wherever they were made."""
         return text_digest(
             {
                 "columns": [column.model_dump() for column in self.columns],
@@ -130,7 +130,9 @@ def load_manifest(store: Store, folder: str) -> Manifest:
     """
     found = find_manifest(store, folder)
     if found is None:
-        raise NotFoundError(f"Nothing is published at {folder}", expected=f"a folder with a {MANIFEST_NAME}", uri=folder)
+        raise NotFoundError(
+            f"Nothing is published at {folder}", expected=f"a folder with a {MANIFEST_NAME}", uri=folder
+        )
     return found
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.fields import FieldInfo
 
 from aimass.core.errors import ConfigError, nearest_name
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 
 class _Marker:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -94,9 +96,26 @@ class ModelFamily(Protocol):
         """Return a graph from ``features`` float32 [N, n_features] to ``probability`` float32 [N]."""
 
 
+_SHARED_BY: ContextVar[int] = ContextVar("_SHARED_BY", default=1)
+
+
+@contextlib.contextmanager
+def sharing_cores(workers: int) -> Iterator[None]:
+    """Use only this process's share of the cores in the block, as one of `workers` that fit at the same time.
+
+    Threads that outnumber the cores wait for each other: two workers with two threads each on two cores are several
+    times slower than two with one. No model depends on the number of its threads.
+    """
+    token = _SHARED_BY.set(workers)
+    try:
+        yield
+    finally:
+        _SHARED_BY.reset(token)
+
+
 def thread_count(n_jobs: int | None) -> int:
-    """Return how many threads to use: `n_jobs`, or every core that this process may run on."""
-    return n_jobs or len(os.sched_getaffinity(0))
+    """Return how many threads to use: `n_jobs`, or this process's share of the cores that it may run on."""
+    return n_jobs or max(1, len(os.sched_getaffinity(0)) // _SHARED_BY.get())
 
 
 def class_weights(y: npt.NDArray[np.int8], class_weight: str | None) -> npt.NDArray[np.float64] | None:

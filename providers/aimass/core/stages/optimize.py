@@ -22,6 +22,7 @@ from aimass.core.errors import ConfigError
 from aimass.core.evaluation import METRICS, best_of
 from aimass.core.manifest import find_manifest
 from aimass.core.models import MODELS
+from aimass.core.models.base import sharing_cores
 from aimass.core.models.candidates import (
     Candidate,
     Candidates,
@@ -153,7 +154,8 @@ def work(config: OptimizeConfig, deps: Deps, assignment: Assignment) -> WorkSumm
             expected="the configuration and the inputs that the round was planned with",
         )
     with _searching(config, deps.with_purpose("optimize"), key) as found:
-        trials = found.search.work(assignment["numbers"])
+        with sharing_cores(config.workers):
+            trials = found.search.work(assignment["numbers"])
         best = found.search.rounds.best(trials)
     return WorkSummary(
         study=key,
