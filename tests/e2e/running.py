@@ -12,6 +12,7 @@ from pathlib import Path
 from demo import processes
 from demo.home import USER, Home
 from demo.rest import Airflow
+from demo.services import Services
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,15 +73,13 @@ class Demo:
         """Run a pipeline."""
         return self.call("run", "--pipeline", pipeline, "--conf", conf)
 
-    def processes(self) -> list[processes.Identity]:
-        """Return every process that belongs to it, by its variable and by its sessions."""
-        return [*processes.marked(self.folder), *processes.of_sessions(self._leaders)]
+    def leaders(self) -> list[processes.Identity]:
+        """Return the services that run now."""
+        return list(Services(self.home).running().values())
 
-    def note_leaders(self) -> None:
-        """Remember the services' sessions, so that leftovers are found after their pid files are gone."""
-        from demo.services import Services
-
-        self._leaders = list(Services(self.home).running().values())
+    def processes(self, leaders: list[processes.Identity]) -> list[processes.Identity]:
+        """Return every process that belongs to it: by its variable, and by the sessions of `leaders`."""
+        return [*processes.marked(self.folder), *processes.of_sessions(leaders)]
 
 
 def named(words: str, label: str) -> set[str]:
