@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from aimass.core.release.base import Version
 from aimass.core.release.card import CardFacts, certificate_line
+from aimass.core.release.certificate import Certificate
 from aimass.core.release.gate import REFUSED
 from aimass.core.reports import render
 
@@ -40,12 +42,21 @@ def report_html(facts: CardFacts, refused: Sequence[str], version: Version | Non
             {"label": "labels that differ", "value": f"{certificate['flips']:,}"},
         ],
         metrics=[[name, f"{value:.6g}"] for name, value in sorted(facts.metrics.items())],
-        certificate=[[name, str(certificate[name])] for name in _SHOWN],
+        certificate=[[Certificate.model_fields[name].description, _shown(certificate[name])] for name in _SHOWN],
         versions=sorted(certificate["versions"].items()),
         inputs=facts.inputs,
         settings=[[name, str(value)] for name, value in sorted(facts.settings.items())],
         data=[["model.onnx", facts.digest], *([what, digest] for what, digest in facts.data.items())],
     )
+
+
+def _shown(value: Any) -> str:
+    """Return a figure of the certificate as a person reads it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_shown(inner)}" for name, inner in value.items()) or "none"
+    if isinstance(value, float):
+        return f"{value:.9g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 _SHOWN = (
