@@ -68,6 +68,7 @@ class _Tasks:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._sections = {section.stage: section for section in pipeline.sections()}
+        self._fitting: dict[str, Any] = {"pool": pipeline.pool} if pipeline.pool else {}
 
     def build(self) -> None:
         """Add every task that the pipeline asks for."""
@@ -80,7 +81,7 @@ class _Tasks:
         validated >> clean
         featurized = self._task(FeaturizeOperator, {"dataset": _uri(clean), "raw": _uri(split)})
         features = {"dataset": _uri(featurized)}
-        trained = self._task(TrainOperator, features)
+        trained = self._task(TrainOperator, features, **self._fitting)
         evaluated = self._task(EvaluateOperator, {**features, "model": _uri(trained), "split": "validation"})
         model = trained
         if self._pipeline.optimize is not None:
@@ -106,16 +107,17 @@ class _Tasks:
         """Add the rounds of the search: a parent asks, workers try, and the last task takes the best."""
         section = self._sections["optimize"]
         shared: dict[str, Any] = {"config": {**section.config, **inputs}, "conf_keys": section.keys}
-        done = self._task(OptimizeOperator, inputs, trigger_rule=TriggerRule.NONE_FAILED)
+        done = self._task(OptimizeOperator, inputs, trigger_rule=TriggerRule.NONE_FAILED, **self._fitting)
         before: list[Any] = []
         for number in range(1, self._pipeline.rounds + 1):
             # A round that a conf took away has no assignments: its workers are skipped, and the next task goes on.
             plan = OptimizePlanOperator(
                 task_id=f"plan_{number}", round_index=number - 1, trigger_rule=TriggerRule.NONE_FAILED, **shared
             )
-            work = OptimizeWorkOperator.partial(task_id=f"work_{number}", **shared).expand(assignment=plan.output)
+            work = OptimizeWorkOperator.partial(task_id=f"work_{number}", **self._fitting, **shared)
+            worked = work.expand(assignment=plan.output)
             before >> plan
-            before = [work]
+            before = [worked]
         before >> done
         return done
 

@@ -66,6 +66,9 @@ class Pipeline(Settings):
         default=None, description="Cron expression or preset such as @daily; manual when empty."
     )
     compute: str | dict[str, Any] = Field(default="local", description="Where stages run.")
+    pool: str | None = Field(
+        default=None, description="Airflow pool of the tasks that fit models, so that pipelines share the cores."
+    )
     sources: Annotated[dict[str, Section], Field(min_length=1)] = Field(
         description="Tables by name: {type: files, uri: …}; the first one is the base of the joins."
     )

@@ -37,6 +37,13 @@ def test_a_pipeline_becomes_its_dag(write: Write, good: str) -> None:
     assert "clean" in dag.get_task("validate").downstream_task_ids
 
 
+def test_tasks_that_fit_models_go_into_the_pipelines_pool(write: Write, good: str) -> None:
+    path = write(f"pool: training\n{good}")
+    dag = pipeline_dags(__file__, path.parent)["aimass_shop"]
+    pooled = {task.task_id for task in dag.tasks if task.pool == "training"}
+    assert pooled == {"train", "work_1", "work_2", "optimize"}
+
+
 def test_the_trigger_form_has_a_field_for_each_section(write: Write, good: str) -> None:
     path = write(good)
     dag = pipeline_dags(__file__, path.parent)["aimass_shop"]
