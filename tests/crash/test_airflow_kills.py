@@ -89,10 +89,12 @@ def results(demo: Demo, dag_id: str, run_id: str) -> dict[str, Any]:
 
 
 def comparable(found: dict[str, Any]) -> dict[str, Any]:
-    """Return each task's digest; the release names its pipeline, so there the model's own figures count."""
+    """Return each task's digest; where an output names its pipeline or its address, the figures in it count instead."""
     digests = {
         task: result["digest"] for task, result in found.items() if isinstance(result, dict) and "digest" in result
     }
+    for task in ("evaluate[-1]", "evaluate_best[-1]"):
+        digests[task] = [found[task]["candidates"], found[task]["threshold"]]
     release = found["release[-1]"]
     return {**digests, "release[-1]": [release["version"], release["certificate"], release["metrics"]]}
 
