@@ -16,6 +16,7 @@ from aimass.core.errors import missing_column
 
 SEEDS = (17, 29)
 Hashes = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.uint32]
 
 
 class DuplicatesSettings(settings.Settings):
@@ -43,12 +44,19 @@ class Duplicates:
             if column not in known:
                 raise missing_column(column, known, where="the rows")
         repeated = find_repeated(work.train.select([ROW, *columns]))
-        dropped = work.keep_rows(~pl.col(ROW).is_in(pl.Series(repeated, dtype=pl.UInt32).implode())) if repeated else 0
+        dropped = work.keep_rows(_is_none_of(repeated)) if repeated.size else 0
         return [StepReport(step="duplicates", rows_dropped=dropped)]
 
 
-def find_repeated(frame: pl.LazyFrame) -> list[int]:
-    """Return the numbers (column `ROW`) of the rows that equal an earlier row in all other columns.
+def _is_none_of(rows: Rows) -> pl.Expr:
+    """Return whether a row's number is not among the sorted `rows`; `is_in` would hash them all for each slice."""
+    known = pl.lit(pl.Series(rows))
+    place = known.search_sorted(pl.col(ROW)).clip(upper_bound=rows.size - 1)
+    return known.gather(place) != pl.col(ROW)
+
+
+def find_repeated(frame: pl.LazyFrame) -> Rows:
+    """Return the numbers (column `ROW`) of the rows that equal an earlier row in all other columns, in order.
 
     Notes
     -----
@@ -58,29 +66,54 @@ def find_repeated(frame: pl.LazyFrame) -> list[int]:
     """
     firsts = [_hashes(batch, SEEDS[0]) for batch in batches(frame)]
     if not firsts:
-        return []
+        return np.empty(0, dtype=np.uint32)
     ordered = np.concatenate(firsts)
     del firsts
     ordered.sort()
     suspects = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
     del ordered
-    return _confirm(frame, suspects) if suspects.size else []
+    return _confirm(frame, suspects)
 
 
-def _confirm(frame: pl.LazyFrame, suspects: Hashes) -> list[int]:
-    seen: set[tuple[int, int]] = set()
-    repeated: list[int] = []
+def _confirm(frame: pl.LazyFrame, suspects: Hashes) -> Rows:
+    """Return the rows whose whole hash was there before; `suspects` are the sorted first halves that repeat."""
+    if not suspects.size:
+        return np.empty(0, dtype=np.uint32)
+    seen = _Seen(suspects.size)
+    repeated = [np.empty(0, dtype=np.uint32)]
     for batch in batches(frame):
         first = _hashes(batch, SEEDS[0])
         place = np.minimum(np.searchsorted(suspects, first), suspects.size - 1)
-        doubtful = batch.filter(pl.Series(suspects[place] == first))
+        is_doubtful = suspects[place] == first
+        doubtful = batch.filter(pl.Series(is_doubtful))
         if doubtful.height:
-            pairs = zip(*(_hashes(doubtful, seed).tolist() for seed in SEEDS), strict=True)
-            for row, pair in zip(doubtful[ROW].to_list(), pairs, strict=True):
-                if pair in seen:
-                    repeated.append(row)
-                seen.add(pair)
-    return repeated
+            was_there = seen.add(place[is_doubtful], _hashes(doubtful, SEEDS[1]))
+            repeated.append(doubtful[ROW].to_numpy()[was_there])
+    return np.concatenate(repeated)
+
+
+class _Seen:
+    """Which second halves of a hash were seen with each repeated first half: 9 bytes for each of these."""
+
+    def __init__(self, size: int) -> None:
+        self._second = np.zeros(size, dtype=np.uint64)
+        self._is_known = np.zeros(size, dtype=bool)
+        # Different rows that agree in one half: next to none.
+        self._others: set[tuple[int, int]] = set()
+
+    def add(self, place: npt.NDArray[np.intp], second: Hashes) -> npt.NDArray[np.bool_]:
+        """Take note of rows, in order; return which of them were there before."""
+        halves, first_rows = np.unique(place, return_index=True)
+        fresh = first_rows[~self._is_known[halves]]
+        self._second[place[fresh]] = second[fresh]
+        self._is_known[place[fresh]] = True
+        was_there: npt.NDArray[np.bool_] = self._second[place] == second
+        for row in np.flatnonzero(~was_there):
+            pair = (int(place[row]), int(second[row]))
+            was_there[row] = pair in self._others
+            self._others.add(pair)
+        was_there[fresh] = False
+        return was_there
 
 
 def _hashes(batch: pl.DataFrame, seed: int) -> Hashes:
