@@ -26,6 +26,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     shutil.copy(ROOT / "include" / "pipelines" / "flights.yaml", pipelines)
     found = Demo(base / "demo folder", pipelines)
     with socket.socket() as busy:
+        # Connections that somebody closed a moment ago do not count.
+        busy.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             busy.bind(("127.0.0.1", PREFERRED_PORT))
             busy.listen()
