@@ -11,7 +11,7 @@ PY := .venv/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 FAST_GROUPS := unit contract architecture dags
-SLOW_GROUPS := integration e2e crash packaging
+SLOW_GROUPS := integration browser e2e crash packaging
 GROUPS := $(FAST_GROUPS) $(SLOW_GROUPS)
 WORKERS ?= 2
 N ?= 1000
@@ -47,6 +47,10 @@ env-demo:
 env: ## make .venv with everything the tests and checks need
 	@$(PYTHON3) scripts/bootstrap.py test
 
+.PHONY: env-browser
+env-browser: ## install what tests/browser needs (Chromium, a Chinese font), or say how
+	@scripts/install_browser.sh
+
 # --- test --------------------------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -72,6 +76,8 @@ $(addprefix test-,$(FAST_GROUPS)): test-%: env
 $(addprefix test-,$(SLOW_GROUPS)): test-%: env
 	@mkdir -p reports
 	$(PYTEST) --junitxml=reports/$*.xml tests/$* $(PYTEST_ARGS)
+
+test-browser: env-browser
 
 test-%: ## one group of tests, such as test-unit
 	@echo "unknown test group '$*'; known: $(GROUPS)"; exit 2
