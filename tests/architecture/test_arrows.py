@@ -15,6 +15,7 @@ FLOORS = [
     ("hooks", 4, r"aimass\.hooks(\..+)?"),
     ("operators", 5, r"aimass\.(operators|sensors|triggers|links|notifications|listeners)(\..+)?"),
     ("pipelines", 6, r"aimass\.pipelines(\..+)?"),
+    ("pages", 7, r"aimass\.ui(\..+)?"),
     ("entry points", 7, r"aimass\.(cli|get_provider_info)(\..+)?"),
     ("dags", 8, r"dags\..+"),
 ]

@@ -1,0 +1,66 @@
+"""The report of a task: a viewer in the look of the pages, around a frame in which the report can do no harm.
+
+No ``from __future__ import annotations``: see `aimass.ui.security`.
+"""
+
+from typing import Any
+
+from airflow.api_fastapi.common.db.common import SessionDep
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from aimass.core.errors import NotFoundError
+from aimass.ui.outputs import PublishedOutput, output_of
+from aimass.ui.pages import REPORT_POLICY, language_of, page, safe_headers
+from aimass.ui.queries.results import TaskKey, result_of
+from aimass.ui.security import ReadableDag, Reader
+from aimass.ui.surroundings import deps_for
+
+REPORT = "report.html"
+router = APIRouter(prefix="/pipelines/{dag_id}/runs/{run_id}/tasks/{task_id}/report", dependencies=[ReadableDag])
+
+
+@router.get("")
+def viewer(
+    request: Request, dag_id: str, run_id: str, task_id: str, session: SessionDep, reader: Reader, map_index: int = -1
+) -> HTMLResponse:
+    """Show the report, with a way to print and to download it."""
+    found = _report(session, reader.get_name(), dag_id, run_id, TaskKey(task_id, map_index))
+    names = [file.name for file in found.manifest.files]
+    return page(
+        request, "report.html", dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index,
+        stage=found.manifest.stage, created_at=found.manifest.created_at, files=names,
+    )  # fmt: skip
+
+
+@router.get("/content")
+def content(
+    request: Request, dag_id: str, run_id: str, task_id: str, session: SessionDep, reader: Reader,
+    map_index: int = -1, download: bool = False,
+) -> Response:  # fmt: skip
+    """Answer the report itself, under a policy that takes its origin, scripts and addresses away."""
+    found = _report(session, reader.get_name(), dag_id, run_id, TaskKey(task_id, map_index))
+    name = _in_language(found, language_of(request))
+    headers = safe_headers(REPORT_POLICY)
+    if download:
+        headers["Content-Disposition"] = f'attachment; filename="{found.manifest.stage}-{found.manifest.key[:8]}.html"'
+    return HTMLResponse(found.read(name), headers=headers)
+
+
+def _report(session: Any, reader: str, dag_id: str, run_id: str, task: TaskKey) -> PublishedOutput:
+    """Return the output that holds the task's report.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such task, it has not ended, or its stage writes none.
+    """
+    found = output_of(deps_for(reader), result_of(session, dag_id, run_id, task))
+    if not found.has(REPORT):
+        raise NotFoundError(f"{found.manifest.stage} writes no report.")
+    return found
+
+
+def _in_language(found: PublishedOutput, language: str) -> str:
+    name = f"report.{language}.html"
+    return name if found.has(name) else REPORT
