@@ -45,5 +45,3 @@ def _failed(request: Request, error: Exception) -> Response:
     """Answer an error of the engine: something is gone, or a server behind us does not answer."""
     status = 404 if isinstance(error, NotFoundError) else 502
     return page(request, "error.html", status=status, code=status, detail=str(error))
-
-

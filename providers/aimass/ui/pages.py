@@ -14,8 +14,8 @@ from fastapi.responses import HTMLResponse
 
 from aimass.core.reports import number, percent, short
 from aimass.core.reports.page import size
+from aimass.links.pages import PREFIX
 from aimass.ui.i18n import LANGUAGES, choose, translations
-from aimass.ui.plugin import PREFIX
 
 CHOSEN_COOKIE = "aimass_language"
 """The language that the reader chose here; it outlives the session."""
@@ -81,14 +81,18 @@ def page(request: Request, template: str, *, place: str = "", status: int = 200,
     Every template has, besides: ``links``, ``language``, ``languages``, ``path`` (for the language switch), ``now``.
     """
     language = language_of(request)
-    content = _environment(language).get_template(template).render(
-        links=links_of(request),
-        place=place,
-        language=language,
-        languages=LANGUAGES,
-        switches={code: f"?{_with_language(request, code)}" for code in LANGUAGES},
-        now=datetime.now(UTC),
-        **context,
+    content = (
+        _environment(language)
+        .get_template(template)
+        .render(
+            links=links_of(request),
+            place=place,
+            language=language,
+            languages=LANGUAGES,
+            switches={code: f"?{_with_language(request, code)}" for code in LANGUAGES},
+            now=datetime.now(UTC),
+            **context,
+        )
     )
     response = HTMLResponse(content, status_code=status, headers=safe_headers(PAGE_POLICY))
     if request.query_params.get("lang") in LANGUAGES:

@@ -6,45 +6,41 @@ database models, is imported there.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
+from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk import conf
 
-PREFIX = "/aimass"
-ICON = f"{PREFIX}/static/icon.svg"
-ICON_DARK = f"{PREFIX}/static/icon-dark.svg"
+from aimass.links.pages import PREFIX
+
+TABS = {
+    "dag": "dag/{DAG_ID}",
+    "dag_run": "run/{DAG_ID}/{RUN_ID}",
+    "task_instance": "task/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}",
+}
 
 
 class AimassPlugin(AirflowPlugin):
     """The menu entry "AI Mass", a tab on the pages of DAGs, runs and tasks, and the app behind them."""
 
     name = "aimass"
-    external_views: ClassVar[list[dict[str, Any]]] = [
-        {
+
+    @property
+    def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override] # Airflow reads it from an instance
+        """The menu entry and the tabs; addresses hold the path at which Airflow itself is served."""
+        root = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + PREFIX
+        look = {
             "name": "AI Mass",
-            "href": f"{PREFIX}/",
-            "destination": "nav",
-            "url_route": "aimass",
-            "icon": ICON,
-            "icon_dark_mode": ICON_DARK,
-            "nav_top_level": True,
-        },
-        *(
-            {
-                "name": "AI Mass",
-                "href": f"{PREFIX}/tabs/{place}",
-                "destination": destination,
-                "url_route": f"aimass-{destination.replace('_', '-')}",
-                "icon": ICON,
-                "icon_dark_mode": ICON_DARK,
-            }
-            for destination, place in (
-                ("dag", "dag/{DAG_ID}"),
-                ("dag_run", "run/{DAG_ID}/{RUN_ID}"),
-                ("task_instance", "task/{DAG_ID}/{RUN_ID}/{TASK_ID}/{MAP_INDEX}"),
-            )
-        ),
-    ]
+            "icon": f"{root}/static/icon.svg",
+            "icon_dark_mode": f"{root}/static/icon.svg",
+        }
+        menu: dict[str, Any] = {"href": f"{root}/", "destination": "nav", "url_route": "aimass", "nav_top_level": True}
+        tabs: list[dict[str, Any]] = [
+            {"href": f"{root}/tabs/{path}", "destination": place, "url_route": f"aimass-{place.replace('_', '-')}"}
+            for place, path in TABS.items()
+        ]
+        return [{**look, **view} for view in (menu, *tabs)]
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override] # Airflow reads it from an instance

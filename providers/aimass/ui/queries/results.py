@@ -21,9 +21,7 @@ class TaskKey(NamedTuple):
 
 def result_of(session: Session, dag_id: str, run_id: str, task: TaskKey) -> dict[str, Any] | None:
     """Return what the task returned, or None where it has returned nothing (yet)."""
-    wanted = _wanted(dag_id, [run_id]).where(
-        XComModel.task_id == task.task_id, XComModel.map_index == task.map_index
-    )
+    wanted = _wanted(dag_id, [run_id]).where(XComModel.task_id == task.task_id, XComModel.map_index == task.map_index)
     return next((_as_mapping(value) for *_, value in session.execute(wanted)), None)
 
 
@@ -33,9 +31,7 @@ def results_of_run(session: Session, dag_id: str, run_id: str) -> dict[TaskKey, 
     return {TaskKey(task_id, map_index): _as_mapping(value) for _, task_id, map_index, value in found}
 
 
-def results_of_task(
-    session: Session, dag_id: str, run_ids: Iterable[str], task_id: str
-) -> dict[str, dict[str, Any]]:
+def results_of_task(session: Session, dag_id: str, run_ids: Iterable[str], task_id: str) -> dict[str, dict[str, Any]]:
     """Return what one task, not mapped, returned in several runs, by run id."""
     found = session.execute(_wanted(dag_id, run_ids).where(XComModel.task_id == task_id, XComModel.map_index == -1))
     return {run_id: _as_mapping(value) for run_id, _, _, value in found}

@@ -125,8 +125,8 @@ def test_links_come_from_the_result() -> None:
     done: Any = SimpleNamespace(
         result_={"report": "http://r", "best": "b", "run_urls": {"a": "http://a", "b": "http://b"}, **released}
     )
-    key: Any = None
-    assert ReportLink().get_link(done, ti_key=key) == "http://r"
+    key: Any = SimpleNamespace(dag_id="d", run_id="r+1", task_id="t", map_index=-1)
+    assert ReportLink().get_link(done, ti_key=key).endswith("/aimass/pipelines/d/runs/r%2B1/tasks/t/report")
     assert MlflowRunLink().get_link(done, ti_key=key) == "http://b"
     assert ModelVersionLink().get_link(done, ti_key=key) == "models:/late/3"
     done.registry_uri_ = "https://user:secret@mlflow:5000/"
