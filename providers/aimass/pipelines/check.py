@@ -35,6 +35,8 @@ def check_pipeline(pipeline: Pipeline, file: Path) -> None:
     """
     mistakes = [mistake for section in pipeline.sections() for mistake in _mistakes(section)]
     mistakes += [*_schedule_mistakes(pipeline.schedule), *_compute_mistakes(pipeline.compute)]
+    if pipeline.approval is not None and pipeline.release is None:
+        mistakes.append(("approval", "there is nothing to approve: add the section release, or leave this key out"))
     if mistakes:
         raise PipelineError(file, mistakes, key_lines(file))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TriggerRule, XComArg
 
+from aimass.operators.approve import ApproveOperator
 from aimass.operators.assets import stage_asset
 from aimass.operators.clean import CleanOperator
 from aimass.operators.evaluate import EvaluateOperator
@@ -91,7 +92,7 @@ class _Tasks:
         evaluated >> best
         if self._pipeline.release is not None:
             made = {"model": model, "features": featurized, "raw": split, "evaluation": best}
-            self._task(ReleaseOperator, {name: _uri(task) for name, task in made.items()})
+            self._release({name: _uri(task) for name, task in made.items()})
 
     def _ingest(self) -> XComArg:
         """Add ingest, mapped over the sources; return its results, in the order of the sources."""
@@ -120,6 +121,15 @@ class _Tasks:
             before = [worked]
         before >> done
         return done
+
+    def _release(self, inputs: dict[str, Any]) -> None:
+        """Add the release, and the question before it where the pipeline wants one."""
+        approval = self._pipeline.approval
+        if approval is None:
+            self._task(ReleaseOperator, inputs)
+            return
+        asked = self._task(ApproveOperator, inputs, task_id="approve", **approval.model_dump())
+        asked >> self._task(ReleaseOperator, inputs, approval_task_id=asked.task_id)
 
     def _task(self, operator: type[StageOperator], inputs: dict[str, Any], **arguments: Any) -> StageOperator:
         """Add the task of `operator`'s stage, with its section's configuration and `inputs`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -21,6 +21,8 @@ _JOIN_KEYS = {
     "time": "time_column",
     "target": "target",
 }
+# Sections that are left out when they are not there, and take their defaults when they are empty.
+_MEANT_EMPTY = ("optimize", "release", "approval")
 
 Section = dict[str, Any]
 
@@ -52,6 +54,18 @@ class StageSection(NamedTuple):
             if name == head:
                 return f"{path}{dot}{rest}"
         return f"{next((path for path, name in self.keys.items() if not name), self.stage)}.{key}"
+
+
+class Approval(Settings):
+    """Who is asked before a release, and for how long."""
+
+    assigned_users: list[str] = Field(
+        default=[], description="Who may answer, by the auth manager's user id; whoever may trigger when empty."
+    )
+    timeout_hours: float | None = Field(default=72, gt=0, description="How long to wait; for ever when null.")
+    on_timeout: Literal["reject", "fail"] = Field(
+        default="reject", description="What silence means: the release is skipped, or the run fails."
+    )
 
 
 class Pipeline(Settings):
@@ -94,6 +108,9 @@ class Pipeline(Settings):
     train: Section = Field(default={}, description="Models and metric: {models: [{type: lightgbm, …}], seed}.")
     evaluate: Section = Field(default={}, description="Metrics and threshold.")
     optimize: Section | None = Field(default=None, description="Search; left out when the section is.")
+    approval: Approval | None = Field(
+        default=None, description="true or {assigned_users, timeout_hours, on_timeout}: a person approves each release."
+    )
     release: Section | None = Field(default=None, description="Release; left out when the section is.")
 
     @model_validator(mode="before")
@@ -102,10 +119,12 @@ class Pipeline(Settings):
         """Read an empty section as its default, and one name where a list is meant."""
         if not isinstance(document, dict):
             return document
-        kept = {key: value for key, value in document.items() if value is not None or key in ("optimize", "release")}
-        empty: dict[str, Section] = {key: {} for key in ("optimize", "release") if key in kept and kept[key] is None}
+        kept = {key: value for key, value in document.items() if value is not None or key in _MEANT_EMPTY}
+        empty: dict[str, Section] = {key: {} for key in _MEANT_EMPTY if key in kept and kept[key] is None}
         ids = {"id": [kept["id"]]} if isinstance(kept.get("id"), str) else {}
-        return {**kept, **empty, **ids}
+        asked = kept.get("approval")
+        words = {"approval": {} if asked else None} if isinstance(asked, bool) else {}
+        return {**kept, **empty, **ids, **words}
 
     @property
     def dag_id(self) -> str:

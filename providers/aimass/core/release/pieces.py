@@ -27,6 +27,7 @@ MODEL_FILE = "model.onnx"
 CERTIFICATE_FILE = "certificate.json"
 CARD_FILE = "README.md"
 METRICS_TAG = "aimass.metrics"
+OUTPUT_TAG = "aimass.output"
 EXAMPLE_ROWS = 5
 
 
@@ -151,7 +152,7 @@ class Pieces:
                 "aimass.project": self._deps.project,
                 "aimass.family": self._candidate.family,
                 "aimass.threshold": repr(self.threshold),
-                "aimass.output": output.uri,
+                OUTPUT_TAG: output.uri,
                 METRICS_TAG: json.dumps(self.metrics),
                 **{f"aimass.{what}": digest for what, digest in self._data_digests().items()},
             },

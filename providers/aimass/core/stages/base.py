@@ -189,16 +189,24 @@ class Stage(Generic[C, R]):
         """Return the URI of the output with that key."""
         return deps.store.folder(deps.project, self.name, key[:KEY_DIGITS])
 
+    def standing(self, config: C, deps: Deps) -> R | None:
+        """Return the result that `run` would reuse, or None where it would work."""
+        folder = self.folder(self.key(config, deps), deps)
+        manifest = find_manifest(deps.store, folder)
+        return self._reusable(manifest, folder, deps) if manifest is not None else None
+
+    def _reusable(self, manifest: Manifest, folder: str, deps: Deps) -> R | None:
+        result = self._from_manifest(manifest, folder, reused=True)
+        return result if self.verify is None or self.verify(result, deps) else None
+
     def _run(self, config: C, deps: Deps) -> R:
         inputs = _inputs(config, deps)
         position = self.position(config, deps) if self.position else None
         key = self._key(config, inputs, position)
         folder = self.folder(key, deps)
         standing = find_manifest(deps.store, folder)
-        if standing is not None:
-            result = self._from_manifest(standing, folder, reused=True)
-            if self.verify is None or self.verify(result, deps):
-                return result
+        if standing is not None and (reused := self._reusable(standing, folder, deps)) is not None:
+            return reused
         output = Output(deps, folder, key)
         output.position = position
         try:
