@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field
@@ -109,8 +109,12 @@ class TargetWatch:
         if len(self.classes) == 1:
             raise self._error(f"is constant: every row has {self._shown()}", "two different values")
         positive = self._settings.positive
-        if positive is not None and str(positive) not in {str(value) for value in self.classes}:
-            raise self._error(f"never has the positive value {positive!r}", f"one of {self._shown()}")
+        # A yes-or-no value is written true in data and True in Python: both are meant.
+        names = {str(value).lower() if isinstance(value, bool) else str(value) for value in self.classes}
+        if positive is not None and not {str(positive), str(positive).lower()} & names:
+            raise self._error(
+                f"never has the positive value {positive!r}", f"one of {self._shown()}", positive=positive
+            )
 
     def tags(self) -> dict[str, dict[str, str]]:
         """Return the tag `NULL_WITH_TARGET` of every column that was null in some of the dropped rows."""
@@ -121,10 +125,11 @@ class TargetWatch:
     def _shown(self) -> str:
         return ", ".join(repr(value) for value in sorted(self.classes, key=str)[:SHOWN_CLASSES])
 
-    def _error(self, seen: str, expected: str) -> TargetError:
+    def _error(self, seen: str, expected: str, **details: Any) -> TargetError:
         return TargetError(
             f"The target {self._settings.name!r} {seen}",
             expected=expected,
             hint="Change target.expr, where, or the source",
             column=self._settings.name,
+            **details,
         )

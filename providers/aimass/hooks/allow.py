@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
@@ -22,6 +22,9 @@ _LOOKS_LIKE_IMPORT = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
 _PATH_KEYS = re.compile(r"(^|_)(uri|url|path|paths|file|files|folder|dir|root|location)$")
 _CONNECTION_KEYS = re.compile(r"(^|_)(conn_id|connection)$")
 _IMPORT_KEYS = re.compile(r"(^|_)(import|class|callable|module|factory)$")
+
+UPLOADS = "uploads"
+WILDCARDS = frozenset("*?[")
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,18 @@ class AllowList:
             import_prefixes=option_list("allowed_import_prefixes"),
         )
 
+    def with_uploads(self, store: str, *values: str) -> AllowList:
+        """Return the same, and besides the folder of `store` that our page uploads files into.
+
+        It stays closed where one of `values` is a pattern, which could name everybody's files.
+        """
+        is_pattern = any(set(value) & WILDCARDS for value in values)
+        return self if is_pattern else replace(self, roots=[*self.roots, uploads_folder(store)])
+
+    def check_location(self, value: str, *, where: str) -> None:
+        """Raise NotAllowedError unless the path or URI `value` lies below an allowed root."""
+        self._check_root(value, where)
+
     def check(self, document: Any, *, where: str) -> None:
         """Raise NotAllowedError when `document`, taken from a `conf`, names something that is not allowed.
 
@@ -78,6 +93,11 @@ class AllowList:
         roots = [root for root in map(_normal, self.roots) if root is not None]
         if normal is None or not any(normal == root or normal.startswith(f"{root.rstrip('/')}/") for root in roots):
             _refuse("path", value, path, "allowed_roots", self.roots)
+
+
+def uploads_folder(store: str) -> str:
+    """Return the URI of the folder below the store's root that our page uploads files into."""
+    return f"{store.rstrip('/')}/{UPLOADS}"
 
 
 def _refuse(kind: str, value: str, path: str, list_name: str, known: Sequence[str]) -> NoReturn:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from aimass.core.evaluation.base import Metric, Scored
 from aimass.core.registry import Registry
+
+if TYPE_CHECKING:
+    from aimass.core.evaluation.base import Metric, Scored
 
 METRICS: Registry[type[Metric]] = Registry(
     "metric",

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from aimass.core.models.base import ModelFamily
 from aimass.core.registry import Registry
+
+if TYPE_CHECKING:
+    # Forms ask for the names where DAG files are read: numpy, which the protocol needs, would be paid there each time.
+    from aimass.core.models.base import ModelFamily
 
 # OpenMP reads this when scikit-learn or LightGBM loads it, which only happens after this package. By default its
 # threads spin while they wait for each other. Beside other work that is dear: LightGBM with 2 threads on 2 busy cores
@@ -21,3 +25,5 @@ MODELS: Registry[type[ModelFamily]] = Registry(
         "logistic_regression": "aimass.core.models.logistic_regression:LogisticRegression",
     },
 )
+DEFAULT_MODELS = ("logistic_regression", "decision_tree", "random_forest", "lightgbm")
+"""What is fitted where nobody says which."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aimass.core.registry import Registry
-from aimass.core.search.base import SearchStrategy
+
+if TYPE_CHECKING:
+    from aimass.core.search.base import SearchStrategy
 
 SEARCHES: Registry[type[SearchStrategy]] = Registry(
     "search",

@@ -12,6 +12,7 @@ from aimass.core.deps import Deps
 from aimass.core.evaluation import DEFAULT_METRICS, METRICS, best_of, measure
 from aimass.core.evaluation.base import Scored
 from aimass.core.matrix import Matrix, load_matrix
+from aimass.core.models import DEFAULT_MODELS
 from aimass.core.models.candidates import (
     Candidate,
     CandidateSpec,
@@ -27,8 +28,6 @@ from aimass.core.settings import InputUri
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult
 from aimass.core.tracking import tracker_of
 from aimass.core.tracking.base import TrackedRun
-
-DEFAULT_MODELS = ("logistic_regression", "decision_tree", "random_forest", "lightgbm")
 
 
 class TrainConfig(StageConfig):
