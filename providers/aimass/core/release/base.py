@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 DIGEST_TAG = "aimass.digest"
 """Tag of a version: sha256 of its model.onnx."""
+
+PROJECT_TAG = "aimass.project"
+"""Tag of a model and of its versions: the pipeline that releases it."""
+
+NEWEST_VERSIONS = 100
+"""How many versions `ModelRegistry.versions` returns unless it is told otherwise."""
 
 ALIAS_PATTERN = r"^(?!v\d+$)(?!latest$)[A-Za-z_-][A-Za-z0-9_-]{0,63}$"
 """What an alias may be called; ``latest`` and ``v1`` name versions in MLflow."""
@@ -38,6 +45,8 @@ class Version:
         What else is known of it.
     uri : str
         Where clients load it from, such as ``models:/flights_late/3``.
+    created_at : datetime or None
+        When it was registered (UTC).
     """
 
     name: str
@@ -45,6 +54,26 @@ class Version:
     digest: str
     tags: dict[str, str]
     uri: str
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A name in the registry.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    project : str
+        The pipeline that releases it; empty where something else registered it.
+    aliases : dict of str to str
+        Number of the version that each alias points at.
+    """
+
+    name: str
+    project: str
+    aliases: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -105,6 +134,15 @@ class ModelRegistry(Protocol):
 
     def register(self, package: Package) -> Version:
         """Return the version with the package's digest; it is made where there is none."""
+
+    def models(self) -> list[RegisteredModel]:
+        """Return every registered model, by name."""
+
+    def model(self, name: str) -> RegisteredModel | None:
+        """Return the model called `name`, or None."""
+
+    def versions(self, name: str, *, limit: int = NEWEST_VERSIONS) -> list[Version]:
+        """Return the versions of `name`, the newest first, at most `limit`; none where there is no such model."""
 
     def aliased(self, name: str, alias: str) -> Version | None:
         """Return the version that `alias` points at, or None."""

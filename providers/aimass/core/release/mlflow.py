@@ -7,6 +7,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +17,7 @@ import yaml
 from aimass.core import settings
 from aimass.core.deps import Deps
 from aimass.core.errors import AimassError, NotFoundError
-from aimass.core.release.base import DIGEST_TAG, Package, Version
+from aimass.core.release.base import DIGEST_TAG, NEWEST_VERSIONS, PROJECT_TAG, Package, RegisteredModel, Version
 from aimass.core.tracking import tracker_of
 from aimass.core.tracking.connection import connect, mlflow_errors
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 ARTIFACT_FOLDER = "model"
 GRAPH_FILE = "model.onnx"
+MODELS_PER_REQUEST = 1000
 LOADED_WITH = ("mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas")
 
 
@@ -68,6 +70,31 @@ class MLflowRegistry:
             self._deps.failpoints.hit("after_register")
             return self._keep_oldest(client, package)
 
+    def models(self) -> list[RegisteredModel]:
+        """Return every registered model, by name."""
+        found: list[RegisteredModel] = []
+        token: str | None = ""
+        with self._connected() as client:
+            while token is not None:
+                answer = client.search_registered_models(
+                    max_results=MODELS_PER_REQUEST, order_by=["name"], page_token=token or None
+                )
+                found += map(_registered, answer)
+                token = answer.token or None
+        return found
+
+    def model(self, name: str) -> RegisteredModel | None:
+        """Return the model called `name`, or None."""
+        with self._connected() as client:
+            found = self._model(client, name)
+            return _registered(found) if found is not None else None
+
+    def versions(self, name: str, *, limit: int = NEWEST_VERSIONS) -> list[Version]:
+        """Return the versions of `name`, the newest first, at most `limit`; none where there is no such model."""
+        with self._connected() as client:
+            found = client.search_model_versions(f"name='{name}'", max_results=limit, order_by=["version_number DESC"])
+            return [_version(item) for item in found]
+
     def aliased(self, name: str, alias: str) -> Version | None:
         """Return the version that `alias` points at, or None."""
         with self._connected() as client:
@@ -108,7 +135,7 @@ class MLflowRegistry:
 
     def _ensure_model(self, client: MlflowClient, name: str) -> None:
         try:
-            client.create_registered_model(name, tags={"aimass.project": self._deps.project})
+            client.create_registered_model(name, tags={PROJECT_TAG: self._deps.project})
         except Exception as error:
             if _code(error) != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -206,7 +233,13 @@ def _version(item: Any) -> Version:
         digest=tags.get(DIGEST_TAG, ""),
         tags=tags,
         uri=f"models:/{item.name}/{item.version}",
+        created_at=datetime.fromtimestamp(item.creation_timestamp / 1000, UTC) if item.creation_timestamp else None,
     )
+
+
+def _registered(item: Any) -> RegisteredModel:
+    aliases = {alias: str(number) for alias, number in dict(item.aliases).items()}
+    return RegisteredModel(item.name, dict(item.tags).get(PROJECT_TAG, ""), aliases)
 
 
 def _code(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from aimass.core import settings
 from aimass.core.deps import Deps
 from aimass.core.errors import NotFoundError
-from aimass.core.release.base import DIGEST_TAG, Package, Version
+from aimass.core.release.base import DIGEST_TAG, NEWEST_VERSIONS, Package, RegisteredModel, Version
 
 
 class MemorySettings(settings.Settings):
@@ -18,6 +18,7 @@ class MemorySettings(settings.Settings):
 
 @dataclass
 class _Model:
+    project: str = ""
     versions: dict[str, Version] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
@@ -48,12 +49,25 @@ class MemoryRegistry:
             return found
         package.outputs()
         self._deps.failpoints.hit("before_register")
-        model = self._models.setdefault(package.name, _Model())
+        model = self._models.setdefault(package.name, _Model(self._deps.project))
         number = str(len(model.versions) + 1)
         tags = {**package.tags, DIGEST_TAG: package.digest}
-        model.versions[number] = Version(package.name, number, package.digest, tags, f"models:/{package.name}/{number}")
+        uri = f"models:/{package.name}/{number}"
+        model.versions[number] = Version(package.name, number, package.digest, tags, uri, self._deps.clock())
         self._deps.failpoints.hit("after_register")
         return model.versions[number]
+
+    def models(self) -> list[RegisteredModel]:
+        """Return every registered model, by name."""
+        return [_registered(name, model) for name, model in sorted(self._models.items())]
+
+    def model(self, name: str) -> RegisteredModel | None:
+        """Return the model called `name`, or None."""
+        return _registered(name, self._models[name]) if name in self._models else None
+
+    def versions(self, name: str, *, limit: int = NEWEST_VERSIONS) -> list[Version]:
+        """Return the versions of `name`, the newest first, at most `limit`; none where there is no such model."""
+        return list(self._models.get(name, _Model()).versions.values())[::-1][:limit]
 
     def aliased(self, name: str, alias: str) -> Version | None:
         """Return the version that `alias` points at, or None."""
@@ -75,3 +89,7 @@ class MemoryRegistry:
         if version not in model.versions:
             raise NotFoundError(f"The model {name!r} has no version {version}", known=model.versions)
         return model.versions[version]
+
+
+def _registered(name: str, model: _Model) -> RegisteredModel:
+    return RegisteredModel(name, model.project, dict(model.aliases))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -88,6 +89,32 @@ class ModelRegistryContract:
         """What nobody registered is None, not an error."""
         assert registry.find("nobody", "0" * 64) is None
         assert registry.aliased("nobody", "champion") is None
+        assert registry.model("nobody") is None
+        assert registry.versions("nobody") == []
+
+    def test_models_are_listed_with_their_pipeline_and_aliases(self, registry: Any, deps: Deps, tmp_path: Path) -> None:
+        """Whoever shows models asks once for all of them; a dot in a name is a letter like another."""
+        for name in ("listed.b", "listed.a"):
+            version = registry.register(tiny_package(tmp_path, name, 0.25))
+        registry.set_alias("listed.a", "champion", version.version)
+        listed = [model for model in registry.models() if model.name.startswith("listed.")]
+        assert [(model.name, model.project, model.aliases) for model in listed] == [
+            ("listed.a", deps.project, {"champion": "1"}),
+            ("listed.b", deps.project, {}),
+        ]
+        assert registry.model("listed.a") == listed[0]
+
+    def test_versions_are_listed_newest_first(self, registry: Any, tmp_path: Path) -> None:
+        """With tags, digest and the time at which they were registered; no more than asked for."""
+        packages = [tiny_package(tmp_path, "lined_up", bias) for bias in (0.25, 0.5, 0.75)]
+        for package in packages:
+            registry.register(package)
+        found = registry.versions("lined_up")
+        assert [one.version for one in found] == ["3", "2", "1"]
+        assert [one.digest for one in found] == [package.digest for package in reversed(packages)]
+        assert found[0].tags["aimass.dataset"] == "abc"
+        assert all(abs(datetime.now(UTC) - one.created_at) < timedelta(minutes=5) for one in found)
+        assert [one.version for one in registry.versions("lined_up", limit=2)] == ["3", "2"]
 
     def test_an_alias_moves_and_may_be_set_again(self, registry: Any, tmp_path: Path) -> None:
         """Setting an alias is idempotent."""

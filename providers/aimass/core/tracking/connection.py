@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -127,7 +128,7 @@ def mlflow_errors(deps: Deps) -> Iterator[None]:
     import requests
     import sqlalchemy.exc
 
-    with _environment(deps):
+    with _ENVIRONMENT.of(deps):
         from mlflow.exceptions import MlflowException
 
         try:
@@ -139,22 +140,46 @@ def mlflow_errors(deps: Deps) -> Iterator[None]:
             raise MissingDependencyError(error.name or str(error)) from None
 
 
-@contextlib.contextmanager
-def _environment(deps: Deps) -> Iterator[None]:
-    """Set the variables that MLflow reads at each request, and put back what was there: children inherit no token."""
-    wanted = {name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()}
-    if deps.runtime.tracking_token is not None:
-        wanted[TOKEN] = deps.runtime.tracking_token.get_secret_value()
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
+class _Environment:
+    """The variables that MLflow reads at each request, set while anybody asks: children inherit no token.
+
+    The environment is the process's, while pages ask from many threads: the first who comes sets them, the last who
+    goes puts back what was there.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._askers = 0
+        self._before: dict[str, str | None] = {}
+
+    @contextlib.contextmanager
+    def of(self, deps: Deps) -> Iterator[None]:
+        """Set the variables for a block."""
+        with self._lock:
+            if not self._askers:
+                self._before = {name: os.environ.get(name) for name in (*ENVIRONMENT, TOKEN)}
+            self._askers += 1
+            for name, value in ENVIRONMENT.items():
+                os.environ.setdefault(name, value)
+            if deps.runtime.tracking_token is not None:
+                os.environ[TOKEN] = deps.runtime.tracking_token.get_secret_value()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._askers -= 1
+                if not self._askers:
+                    self._put_back()
+
+    def _put_back(self) -> None:
+        for name, value in self._before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+_ENVIRONMENT = _Environment()
 
 
 def _translated(error: Exception, uri: str) -> AimassError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -98,6 +99,19 @@ def test_limits_and_token_last_as_long_as_the_call(monkeypatch: pytest.MonkeyPat
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
         backoff = "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR"
         assert os.environ[backoff] == ENVIRONMENT[backoff]
+    assert dict(os.environ) == before
+
+
+def test_askers_that_overlap_leave_the_environment_as_it_was() -> None:
+    """Pages ask from many threads: the one that comes second must not take the first one's token for what was there."""
+    deps = Deps.from_runtime(Runtime(store="/nowhere", tracking_uri="http://host", tracking_token="TOPSECRET"))
+    before = dict(os.environ)
+    first, second = contextlib.ExitStack(), contextlib.ExitStack()
+    first.enter_context(mlflow_errors(deps))
+    second.enter_context(mlflow_errors(deps))
+    first.close()
+    assert os.environ[TOKEN] == "TOPSECRET"
+    second.close()
     assert dict(os.environ) == before
 
 
