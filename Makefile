@@ -10,7 +10,7 @@ PY := .venv/bin/python
 # Airflow commands cost seconds more when bytecode may not be kept.
 unexport PYTHONDONTWRITEBYTECODE
 
-FAST_GROUPS := unit contract architecture dags
+FAST_GROUPS := unit contract architecture dags ui
 SLOW_GROUPS := integration browser e2e crash packaging
 GROUPS := $(FAST_GROUPS) $(SLOW_GROUPS)
 WORKERS ?= 2
