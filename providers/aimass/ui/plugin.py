@@ -48,3 +48,10 @@ class AimassPlugin(AirflowPlugin):
         from aimass.ui.app import create_app
 
         return [{"app": create_app(), "url_prefix": PREFIX, "name": "AI Mass"}]
+
+    @property
+    def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override] # Airflow reads it from an instance
+        """What stands before Airflow's own app."""
+        from aimass.ui.airflow_app import RememberAirflow
+
+        return [{"middleware": RememberAirflow, "name": "AI Mass: remember Airflow's app"}]

@@ -5,13 +5,14 @@ query parameter, and the page would be open to everybody.
 """
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
 from airflow.models.dag import DagModel
-from fastapi import Depends, HTTPException
+from fastapi import Depends, HTTPException, Request
 
 Reader = Annotated[BaseUser, Depends(get_user)]
 """The logged-in user; 401 where there is none."""
@@ -43,6 +44,13 @@ def may_answer(user: BaseUser, dag_id: str) -> bool:
 def refuse_unreadable(user: BaseUser, dag_id: str) -> None:
     """Raise 403 unless `user` may read the DAG; for routes that learn its id only on the way."""
     if not may_read(user, dag_id):
+        raise HTTPException(403, "Forbidden")
+
+
+def same_origin(request: Request) -> None:
+    """Raise 403 for a form that another site sent; the session's cookie alone would not tell."""
+    origin = request.headers.get("origin")
+    if origin and urlsplit(origin).netloc not in (request.url.netloc, request.headers.get("x-forwarded-host")):
         raise HTTPException(403, "Forbidden")
 
 

@@ -1,5 +1,5 @@
 """One file per page; each has a `router`."""
 
-from aimass.ui.routes import report
+from aimass.ui.routes import new, report
 
-ROUTERS = [report.router]
+ROUTERS = [new.router, report.router]
