@@ -13,20 +13,24 @@ DAG_FILE = '''"""Airflow DAGs from include/pipelines/*.yaml: one DAG `aimass_<na
 from aimass.pipelines import pipeline_dags
 globals().update(pipeline_dags(__file__))
 '''
+FORM_DAG_FILE = '''"""Airflow DAGs for ad-hoc training: one DAG `aimass_train_<form>` for each form."""
+from aimass.pipelines.forms.dags import form_dags
+globals().update(form_dags())
+'''
 
 
 @command
 def init(args: Namespace) -> Exit:
-    """Write the DAG file and the sample pipelines below the folder."""
+    """Write the DAG files and the sample pipelines below the folder."""
     root = Path(args.dir).expanduser()
-    files = {root / "dags" / "aimass_pipelines.py": DAG_FILE}
+    files = {root / "dags" / "aimass_pipelines.py": DAG_FILE, root / "dags" / "aimass_train.py": FORM_DAG_FILE}
     for sample in resources.files("aimass.pipelines").joinpath("samples").iterdir():
         if sample.name.endswith(".yaml"):
             files[root / "include" / "pipelines" / sample.name] = sample.read_text(encoding="utf-8")
     for path, text in sorted(files.items()):
         say(f"{_write(path, text, force=args.force)}  {path}")
     say()
-    say(f"If Airflow's dags_folder is not {root / 'dags'}, move the DAG file there and set [aimass] pipelines_dir.")
+    say(f"If Airflow's dags_folder is not {root / 'dags'}, move the DAG files there and set [aimass] pipelines_dir.")
     say("Next: airflow aimass pipeline new --source <file> --target <column>, then airflow aimass pipeline validate")
     return Exit.OK
 

@@ -37,6 +37,7 @@ class OptimizePlanOperator(StageOperator):
     """
 
     stage = "optimize_plan"
+    section = "optimize"
 
     def __init__(self, *, round_index: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -66,6 +67,7 @@ class OptimizeWorkOperator(StageOperator):
     """
 
     stage = "optimize_work"
+    section = "optimize"
     template_fields = (*StageOperator.template_fields, "assignment")
 
     def __init__(self, *, assignment: Any, **kwargs: Any) -> None:

@@ -11,9 +11,10 @@ from airflow.sdk import BaseOperator
 from aimass.core.errors import AimassError
 from aimass.hooks.allow import AllowList
 from aimass.hooks.options import failpoints
-from aimass.hooks.runtime import build_runtime
+from aimass.hooks.runtime import build_runtime, store_of
 from aimass.operators.assets import SCHEME, event_extra, stage_asset
 from aimass.operators.failures import translated_failures
+from aimass.operators.forms import check_locations, read_form
 from aimass.operators.progress import TaskProgress
 from aimass.operators.sections import check_conf, overlay
 
@@ -41,6 +42,9 @@ class StageOperator(BaseOperator):
     conf_checks : sequence of mapping, optional
         What the conf may change anywhere in the DAG; given to its first task, which then checks the whole conf before
         anything runs. See `aimass.operators.sections.check_conf`.
+    form : str, optional
+        The form that the trigger's conf fills in, one of `aimass.operators.forms.FORMS`: the configuration comes from
+        it, and `config` holds the inputs alone.
     store_conn_id, tracking_conn_id : str
         Connections of type ``aimass_store`` and ``aimass_mlflow``; where a default one does not exist, the options of
         ``[aimass]`` hold.
@@ -52,6 +56,8 @@ class StageOperator(BaseOperator):
     """
 
     stage: ClassVar[str]
+    section: ClassVar[str | None] = None
+    """The stage whose configuration this is, where that is another one."""
     template_fields: Sequence[str] = ("config", "project")
     template_fields_renderers: ClassVar[dict[str, str]] = {"config": "json"}
     ui_color = "#e6f2ef"
@@ -64,6 +70,7 @@ class StageOperator(BaseOperator):
         compute: str | Mapping[str, Any] = "local",
         conf_keys: Mapping[str, str] | None = None,
         conf_checks: Sequence[Mapping[str, Any]] = (),
+        form: str | None = None,
         store_conn_id: str = "aimass_store",
         tracking_conn_id: str = "aimass_mlflow",
         **kwargs: Any,
@@ -74,6 +81,7 @@ class StageOperator(BaseOperator):
         self.compute = compute
         self.conf_keys = conf_keys
         self.conf_checks = conf_checks
+        self.form = form
         self.store_conn_id = store_conn_id
         self.tracking_conn_id = tracking_conn_id
         if not self.outlets and "{" not in project:
@@ -95,6 +103,8 @@ class StageOperator(BaseOperator):
             The conf is wrong or names what it may not.
         """
         conf = context["dag_run"].conf or {}
+        if self.form is not None:
+            return {**self._section_of_form(self.form, conf), **self.config}
         if conf and self.conf_checks:
             check_conf(conf, self.conf_checks)
         changed = overlay(self.config, conf, self.conf_keys or {})
@@ -104,6 +114,12 @@ class StageOperator(BaseOperator):
                 "The conf changes this stage: %s", ", ".join(k for k in changed if changed[k] != self.config.get(k))
             )
         return changed
+
+    def _section_of_form(self, name: str, conf: Mapping[str, Any]) -> dict[str, Any]:
+        form = read_form(name, conf)
+        check_locations(form, AllowList.from_options(), store_of(self.store_conn_id).root)
+        found: dict[str, Any] = form.section(self.section or self.stage)
+        return found
 
     def run_stage(self, context: Context, config: Mapping[str, Any]) -> Any:
         """Run this operator's stage with `config` on its compute."""

@@ -59,21 +59,31 @@ def pipeline_dag(pipeline: Pipeline, file: Path) -> DAG:
         # The run of a paused DAG waits for ever, without a word.
         is_paused_upon_creation=False,
     ) as dag:
-        _Tasks(pipeline).build()
+        PipelineTasks(pipeline).build()
     return dag
 
 
-class _Tasks:
-    """Builds the tasks inside the open DAG."""
+class PipelineTasks:
+    """Builds the tasks inside the open DAG.
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    Parameters
+    ----------
+    pipeline : Pipeline
+        What the tasks are made for.
+    from_form : bool
+        The pipeline only says which tasks there are: what each of them does comes with the run, from the form that the
+        DAG's default arguments name.
+    """
+
+    def __init__(self, pipeline: Pipeline, *, from_form: bool = False) -> None:
         self._pipeline = pipeline
+        self._from_form = from_form
         self._sections = {section.stage: section for section in pipeline.sections()}
         self._fitting: dict[str, Any] = {"pool": pipeline.pool} if pipeline.pool else {}
 
     def build(self) -> None:
         """Add every task that the pipeline asks for."""
-        joined = self._task(JoinOperator, {"tables": self._ingest()}, table_names=list(self._pipeline.sources))
+        joined = self._join()
         split = self._task(SplitOperator, {"dataset": _uri(joined)})
         rows = {"dataset": _uri(split)}
         explored = self._task(ExploreOperator, rows)
@@ -94,6 +104,13 @@ class _Tasks:
             made = {"model": model, "features": featurized, "raw": split, "evaluation": best}
             self._release({name: _uri(task) for name, task in made.items()})
 
+    def _join(self) -> StageOperator:
+        """Add ingest and join: an ad-hoc training has one table, a pipeline as many as its file says."""
+        names = list(self._pipeline.sources)
+        if self._from_form:
+            return self._task(JoinOperator, {"tables": {names[0]: _uri(self._task(IngestOperator, {}))}})
+        return self._task(JoinOperator, {"tables": self._ingest()}, table_names=names)
+
     def _ingest(self) -> XComArg:
         """Add ingest, mapped over the sources; return its results, in the order of the sources."""
         ingest = IngestOperator.partial(
@@ -106,8 +123,7 @@ class _Tasks:
 
     def _search(self, inputs: dict[str, Any]) -> StageOperator:
         """Add the rounds of the search: a parent asks, workers try, and the last task takes the best."""
-        section = self._sections["optimize"]
-        shared: dict[str, Any] = {"config": {**section.config, **inputs}, "conf_keys": section.keys}
+        shared = self._arguments("optimize", inputs)
         done = self._task(OptimizeOperator, inputs, trigger_rule=TriggerRule.NONE_FAILED, **self._fitting)
         before: list[Any] = []
         for number in range(1, self._pipeline.rounds + 1):
@@ -128,14 +144,20 @@ class _Tasks:
         if approval is None:
             self._task(ReleaseOperator, inputs)
             return
-        asked = self._task(ApproveOperator, inputs, task_id="approve", **approval.model_dump())
+        when = "{{ params.approval }}" if self._from_form else True
+        asked = self._task(ApproveOperator, inputs, task_id="approve", when=when, **approval.model_dump())
         asked >> self._task(ReleaseOperator, inputs, approval_task_id=asked.task_id)
 
     def _task(self, operator: type[StageOperator], inputs: dict[str, Any], **arguments: Any) -> StageOperator:
         """Add the task of `operator`'s stage, with its section's configuration and `inputs`."""
-        section = self._sections[operator.stage]
-        arguments = {"task_id": operator.stage, "conf_keys": section.keys, **arguments}
-        return operator(config={**section.config, **inputs}, **arguments)
+        return operator(**{"task_id": operator.stage, **self._arguments(operator.stage, inputs), **arguments})
+
+    def _arguments(self, stage: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Return what the operator of `stage` is told of its configuration, besides its inputs."""
+        section = self._sections[stage]
+        if self._from_form:
+            return {"config": inputs}
+        return {"config": {**section.config, **inputs}, "conf_keys": section.keys}
 
 
 def _form(pipeline: Pipeline) -> dict[str, Param]:

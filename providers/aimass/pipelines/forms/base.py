@@ -263,6 +263,7 @@ class TrainForm(Settings):
                 "rounds": min(self.rounds, self.trials),
                 **limit,
             },
+            "approval": self.approval,
             "release": {"name": self.name},
         }
 
