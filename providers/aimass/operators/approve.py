@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Param
+from airflow.sdk import BaseXCom, Param
 from airflow.sdk.definitions.param import ParamsDict
 
 from aimass.links.pages import report_url
@@ -101,14 +101,22 @@ class ApproveOperator(StageOperator, ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Return the answer; what comes after a rejection is skipped."""
-        answer = super().execute_complete(context, event)
-        approved = answer["chosen_options"] == [self.APPROVE]
-        user = answer.get("responded_by_user")
+        answer = self._answer(event) if "error" not in event else {}
+        if answer and not answer["approved"]:
+            self.log.info("%s. The release is skipped; the run goes on without it.", answer["reason"])
+            # Airflow ends a task that skips others by an exception: what it returns would be lost.
+            context["ti"].xcom_push(key=BaseXCom.XCOM_RETURN_KEY, value=answer)
+        super().execute_complete(context, event)
+        self.log.info("%s", answer["reason"])
+        return answer
+
+    def _answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        approved = event["chosen_options"] == [self.APPROVE]
+        user = event.get("responded_by_user")
         who = str(user["name"] or user["id"]) if user else ""
-        note = " ".join(str((answer["params_input"] or {}).get(NOTE) or "").split())[:NOTE_CHARACTERS]
+        note = " ".join(str((event["params_input"] or {}).get(NOTE) or "").split())[:NOTE_CHARACTERS]
         by = f" by {who}" if who else f": nobody answered within {self.timeout_hours:g} hours"
         reason = f"{'approved' if approved else 'rejected'}{by}" + (f": {note}" if note else "")
-        self.log.info("%s", reason if approved else f"{reason}. The release is skipped; the run goes on without it.")
         return {"approved": approved, "asked": True, "who": who, "note": note, "reason": reason}
 
     def process_trigger_event_error(self, event: dict[str, Any]) -> None:

@@ -125,7 +125,7 @@ def compare(
         ],
         gate=verdict.reasons,
         passes=verdict.ok,
-        warnings=[caution.text for caution in evaluation.warnings],
+        warnings=[str(caution.text) for caution in evaluation.warnings],
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException, TaskAwaitingInput
+from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskAwaitingInput
 
 from aimass.core.deps import Deps, Runtime
 from aimass.core.release.ledger import Ledger
@@ -130,17 +130,22 @@ def test_the_answer_says_who_and_why(config: dict[str, Any]) -> None:
     }
 
 
-def test_a_rejection_skips_the_release(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    skipped: list[str] = []
-    monkeypatch.setattr(ApproveOperator, "skip", lambda self, ti, tasks: skipped.extend(one.task_id for one in tasks))
+def test_a_rejection_skips_the_release() -> None:
     with DAG("aimass_shop", schedule=None):
-        operator = ApproveOperator(task_id="approve", config=config)
-        operator >> ReleaseOperator(task_id="release", config=config, approval_task_id="approve")
-    result = operator.execute_complete(context(operator), answer("Reject"))
-    assert (result["approved"], result["reason"]) == (False, "rejected by grace")
-    silent = operator.execute_complete(context(operator), answer("Reject", responded_by_user=None, timedout=True))
-    assert silent["reason"] == "rejected: nobody answered within 72 hours"
-    assert skipped == ["release", "release"]
+        operator = ApproveOperator(task_id="approve")
+        operator >> ReleaseOperator(task_id="release", approval_task_id="approve")
+    for reason, event in {
+        "rejected by grace": answer("Reject"),
+        "rejected: nobody answered within 72 hours": answer("Reject", responded_by_user=None, timedout=True),
+    }.items():
+        instance = Instance()
+        with pytest.raises(DownstreamTasksSkipped) as skipping:
+            operator.execute_complete(context(operator, instance), event)
+        assert skipping.value.tasks == ["release"]
+        assert (instance.results["return_value"]["approved"], instance.results["return_value"]["reason"]) == (
+            False,
+            reason,
+        )
 
 
 def test_silence_fails_without_a_retry_where_the_pipeline_says_so(config: dict[str, Any]) -> None:
