@@ -43,8 +43,8 @@ def form_dag(name: str) -> DAG:
     with DAG(
         dag_id=form_dag_id(name),
         description=title.partition("\n")[0],
-        doc_md=f"{title}\n\nFill in the form with *Trigger*; what is wrong with it is said before a run begins. The model "
-        f"is released under its name, its outputs belong to the project `{project_of(name, '<model name>')}`.",
+        doc_md=f"{title}\n\nFill in the form with *Trigger*; what is wrong with it is said before a run begins. The "
+        f"model is released under its name, its outputs belong to the project `{project_of(name, '<model name>')}`.",
         schedule=None,
         tags=["aimass", "form"],
         default_args={
