@@ -109,8 +109,10 @@ bench-long: env ## the benchmarks with more repetitions and larger inputs
 	@$(PY) -m benchmarks --long
 
 .PHONY: docs
-docs: env ## write docs/reference.md from the configuration models
+docs: env ## write docs/reference.md from the configuration models, and the site into build/site
 	@$(PY) scripts/reference.py
+	$(PY) -m sphinx -q -W --keep-going -b html docs build/site
+	echo "build/site/index.html"
 
 # --- keep --------------------------------------------------------------------------------------------------------
 

@@ -132,6 +132,9 @@ def _options() -> dict[str, dict[str, Any]]:
             "Folders and URI prefixes, separated by commas, below which a conf may name paths; none when empty.",
             example="s3://lake/public,/data/uploads",
         ),
+        "upload_limit_mb": _option(
+            "Greatest size, in MB, of a file that is uploaded on the page New model; 1024 when empty.", example="4096"
+        ),
         "allowed_connections": _option(
             "Connection ids, separated by commas, that a trigger's conf may name; none when empty.",
             example="lake_readonly",
