@@ -7,9 +7,20 @@ from typing import Any
 
 from aimass.core.errors import ConfigError, UnknownNameError
 from aimass.hooks.allow import AllowList
+from aimass.operators.forms import FOREIGN_PREFIX
 
-# Airflow's own operators put such keys into a conf; they are not for us.
-_FOREIGN_PREFIX = "_"
+FORM_FIELDS: dict[str, tuple[str, ...]] = {
+    "families": ("train.models", "optimize.families"),
+    "metric": ("train.metric", "optimize.metric"),
+    "seed": ("train.seed", "optimize.seed"),
+    "strategy": ("optimize.strategy",),
+    "trials": ("optimize.trials",),
+    "max_minutes": ("optimize.max_minutes",),
+    "validation_share": ("split.validation",),
+    "test_share": ("split.test",),
+    "alias": ("release.alias",),
+}
+"""The flat fields of a pipeline's trigger form, each with the places in the sections that it stands for."""
 
 
 def merge(written: Any, override: Any) -> Any:
@@ -24,6 +35,36 @@ def merge(written: Any, override: Any) -> Any:
     return {**written, **{key: merge(written.get(key), value) for key, value in override.items()}}
 
 
+def spread(conf: Mapping[str, Any], models: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Return `conf` with its flat fields as sections; where a section of `conf` says otherwise, that holds.
+
+    Parameters
+    ----------
+    conf : mapping
+        The trigger's conf; a field that is null or empty leaves what is written.
+    models : sequence of mapping
+        The written models of ``train``: a family that is chosen keeps its settings.
+    """
+    sections: dict[str, Any] = {}
+    for name, places in FORM_FIELDS.items():
+        value = conf.get(name)
+        if value not in (None, "", []):
+            for place in places:
+                section, _, key = place.partition(".")
+                sections.setdefault(section, {})[key] = _as_written(place, value, models)
+    return dict(merge(sections, {k: v for k, v in conf.items() if k not in FORM_FIELDS and v is not None}))
+
+
+def _as_written(place: str, value: Any, models: Sequence[Mapping[str, Any]]) -> Any:
+    """Return what a field's `value` is called at `place`."""
+    if place == "optimize.strategy":
+        return {"type": value}
+    if place == "train.models" and isinstance(value, list):
+        chosen = [[model for model in models if model.get("type") == family] for family in value]
+        return [model for family, own in zip(value, chosen, strict=True) for model in own or [{"type": family}]]
+    return value
+
+
 def overlay(config: Mapping[str, Any], conf: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:
     """Return `config` under what `conf` changes.
 
@@ -32,11 +73,12 @@ def overlay(config: Mapping[str, Any], conf: Mapping[str, Any], keys: Mapping[st
     config : mapping
         The written configuration of a stage.
     conf : mapping
-        The trigger's conf.
+        The trigger's conf, its flat fields included.
     keys : mapping of str to str
         ``{path in the conf: key of the configuration}``; the empty key is the whole configuration.
     """
     result = dict(config)
+    conf = spread(conf, config.get("models", ()))
     for path, key in keys.items():
         override = _at(conf, path)
         if override is None:
@@ -70,7 +112,7 @@ def check_conf(conf: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -
     ConfigError
         It has an unknown section or key, or an impossible value.
     """
-    own = {name: value for name, value in conf.items() if not name.startswith(_FOREIGN_PREFIX)}
+    own = {name: value for name, value in conf.items() if not name.startswith(FOREIGN_PREFIX)}
     _check_names(own, [path for section in sections for path in section["keys"]])
     AllowList.from_options().check(own, where="conf")
     for section in sections:
@@ -120,9 +162,12 @@ def _check_names(conf: Mapping[str, Any], paths: Iterable[str]) -> None:
     for path in paths:
         head, _, rest = path.partition(".")
         tree.setdefault(head, set()).update([rest] if rest else [])
+    fields = {name for name, places in FORM_FIELDS.items() if any(place.partition(".")[0] in tree for place in places)}
     for name, value in conf.items():
+        if name in fields:
+            continue
         if name not in tree:
-            raise UnknownNameError("section of the conf", name, tree)
+            raise UnknownNameError("section of the conf", name, [*tree, *fields])
         for inner in value if tree[name] and isinstance(value, Mapping) else ():
             if inner not in tree[name]:
                 raise UnknownNameError(f"name in the conf's section {name!r}", inner, tree[name])

@@ -53,5 +53,9 @@ class AimassPlugin(AirflowPlugin):
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override] # Airflow reads it from an instance
         """What stands before Airflow's own app."""
         from aimass.ui.airflow_app import RememberAirflow
+        from aimass.ui.trigger_check import TriggerCheck
 
-        return [{"middleware": RememberAirflow, "name": "AI Mass: remember Airflow's app"}]
+        return [
+            {"middleware": RememberAirflow, "name": "AI Mass: remember Airflow's app"},
+            {"middleware": TriggerCheck, "name": "AI Mass: check a trigger's conf"},
+        ]

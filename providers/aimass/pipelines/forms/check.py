@@ -5,7 +5,9 @@ Both read the first rows through the same source that ingest uses. The engine co
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aimass.core.deps import Deps, Runtime
@@ -16,12 +18,17 @@ from aimass.core.errors import (
     NotAllowedError,
     SchemaMismatchError,
     TargetError,
+    TerminalError,
     TransientError,
     nearest_name,
 )
 from aimass.hooks.allow import AllowList
 from aimass.operators.forms import check_locations, read_form
+from aimass.operators.sections import check_conf
+from aimass.pipelines.forms import form_of_dag
 from aimass.pipelines.forms.base import TrainForm
+from aimass.pipelines.load import load_pipeline, pipeline_files
+from aimass.pipelines.model import Pipeline
 
 if TYPE_CHECKING:
     from aimass.core.sources.sample import Preview, Sample
@@ -76,6 +83,44 @@ def check_form(name: str, values: Mapping[str, Any], *, runtime: Runtime, allow:
     except NotAllowedError as error:
         return [Mistake(error.details["key"], str(error))]
     return list(_mistakes_in_rows(form, Deps.from_runtime(runtime, purpose="form")))
+
+
+def check_trigger(
+    dag_id: str, conf: Mapping[str, Any], *, folder: Path, runtime: Runtime, allow: AllowList
+) -> list[Mistake]:
+    """Return what is wrong with the `conf` that a run of the DAG is to be started with; nothing for DAGs not of ours.
+
+    Parameters
+    ----------
+    dag_id : str
+        The DAG of a form, or of a pipeline whose file lies in `folder`.
+    conf : mapping
+        What comes with the trigger.
+    folder : Path
+        The pipeline files.
+    runtime, allow
+        See `check_form`.
+    """
+    form = form_of_dag(dag_id)
+    if form is not None:
+        return check_form(form, conf, runtime=runtime, allow=allow)
+    pipeline = _pipeline(dag_id, folder)
+    try:
+        if pipeline is not None:
+            check_conf(conf, [section._asdict() for section in pipeline.sections()])
+    except TerminalError as error:
+        return [Mistake("", str(error))]
+    return []
+
+
+def _pipeline(dag_id: str, folder: Path) -> Pipeline | None:
+    for file in pipeline_files(folder):
+        # What is wrong with a file is told by its own DAG.
+        with contextlib.suppress(AimassError):
+            pipeline = load_pipeline(file)
+            if pipeline.dag_id == dag_id:
+                return pipeline
+    return None
 
 
 def preview(source: Mapping[str, Any], *, runtime: Runtime, allow: AllowList) -> Preview:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Param
 
-from aimass.pipelines.forms.base import TrainForm
-
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
@@ -16,12 +14,12 @@ if TYPE_CHECKING:
 def form_params(form: type[BaseModel]) -> dict[str, Param]:
     """Return a parameter for each field of `form`: title, section, choices and bounds come with it.
 
-    A list with choices becomes a multi-select, another list a text box with one entry a line. What only a source asks
-    stands first.
+    A list with choices becomes a multi-select, another list a text box with one entry a line. The form's own fields
+    stand before those that it shares with others.
     """
     schema = form.model_json_schema()
     required = set(schema.get("required", ()))
-    own = [name for name in schema["properties"] if name not in TrainForm.model_fields]
+    own = [name for name in schema["properties"] if name in form.__annotations__]
     names = dict.fromkeys([*own, *schema["properties"]])
     return {name: _param(schema["properties"][name], is_required=name in required) for name in names}
 
