@@ -235,6 +235,9 @@ def make_environment(profile):
     run([*install, "--build-constraints", str(LOCKS / "build.txt"), str(LOCKS / (profile + ".txt"))], env)
     editable = [uv, "pip", "install", "--quiet", "--python", target, "--no-deps", "--no-build-isolation"]
     run([*editable, "--editable", str(ROOT)], env)
+    # The build leaves a second copy of the entry points on the import path: Airflow would find its plugin twice.
+    for leftover in ROOT.glob("providers/*.egg-info"):
+        shutil.rmtree(str(leftover))
     provide_openmp(target)
     STAMP.write_text(json.dumps({profile: digest(profile)}))
     say(".venv is ready after {:.0f} s".format(time.time() - started))
