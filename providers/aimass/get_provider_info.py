@@ -22,7 +22,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": INTEGRATION,
-                "python-modules": [f"aimass.operators.{stage}" for stage in _STAGES],
+                "python-modules": [f"aimass.operators.{name}" for name in (*_STAGES, "approve")],
             }
         ],
         "hooks": [
@@ -34,6 +34,7 @@ def get_provider_info() -> dict[str, Any]:
             "aimass.links.mlflow.MlflowRunLink",
             "aimass.links.mlflow.ModelVersionLink",
         ],
+        "notifications": ["aimass.notifications.notifier.NoticeNotifier"],
         "asset-uris": [
             {
                 "schemes": ["aimass"],

@@ -156,6 +156,7 @@ class ApproveOperator(StageOperator, ApprovalOperator):
             gate=config.gate,
             registry=config.registry,
         )
+        self.comparison_ = found
         self.subject, self.body = subject(found), body(found, links)
         self.log.info("%s\n%s", self.subject, self.body)
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
+from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from aimass.core.errors import AimassError, TransientError
+
+FAILURE_KEY = "failure"
+"""XCom in which a failed task says what went wrong; Airflow removes it when the task is tried again."""
+MAX_MESSAGE_CHARACTERS = 4_000
 
 
 class _OneMessage(Exception):
@@ -27,6 +33,23 @@ class StageFailedError(_OneMessage, AirflowFailException):
 
 class StageRetryError(_OneMessage, AirflowException):
     """The stage may succeed later: Airflow retries as the task says."""
+
+
+def failure_document(error: AimassError) -> dict[str, Any]:
+    """Return what is told of `error`, without what Airflow knows to be secret.
+
+    Returns
+    -------
+    dict
+        ``error`` (the class), ``message``, ``report`` (the address of a published report, or nothing).
+    """
+    document = {
+        "error": type(error).__name__,
+        "message": str(error)[:MAX_MESSAGE_CHARACTERS],
+        "report": str(error.details.get("report", "")),
+    }
+    redacted: dict[str, Any] = {name: redact(value) for name, value in document.items()}
+    return redacted
 
 
 @contextlib.contextmanager

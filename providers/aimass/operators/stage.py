@@ -13,7 +13,7 @@ from aimass.hooks.allow import AllowList
 from aimass.hooks.options import failpoints
 from aimass.hooks.runtime import build_runtime, store_of
 from aimass.operators.assets import SCHEME, event_extra, stage_asset
-from aimass.operators.failures import translated_failures
+from aimass.operators.failures import FAILURE_KEY, failure_document, translated_failures
 from aimass.operators.forms import check_locations, read_form
 from aimass.operators.progress import TaskProgress
 from aimass.operators.sections import check_conf, overlay
@@ -89,7 +89,7 @@ class StageOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Run the stage and return its result."""
-        with translated_failures(), self._result_of_refusal():
+        with translated_failures(), self._told_failure(context):
             self.result_ = result = self.run_stage(context, self.stage_config(context))
         self.announce(context, result)
         return result
@@ -152,12 +152,13 @@ class StageOperator(BaseOperator):
             running.cancel()
 
     @contextlib.contextmanager
-    def _result_of_refusal(self) -> Iterator[None]:
-        """Keep the result of a stage that published its report and refused, so that the links lead to it."""
+    def _told_failure(self, context: Context) -> Iterator[None]:
+        """Tell what went wrong to those who cannot read the log, and lead the links to a refusal's report."""
         try:
             yield
         except AimassError as error:
             self.result_ = error.details.get("result", {})
+            context["ti"].xcom_push(key=FAILURE_KEY, value=failure_document(error))
             raise
 
     def announce(self, context: Context, result: Any) -> None:

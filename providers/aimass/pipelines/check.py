@@ -18,7 +18,7 @@ from airflow.sdk import CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowTimetableInvalid
 
 import aimass
-from aimass.core.errors import ConfigError
+from aimass.core.errors import AimassError, ConfigError
 from aimass.hooks.options import default_store, option
 from aimass.operators.sections import check_stage_config
 from aimass.pipelines.load import PipelineError, key_lines
@@ -35,6 +35,7 @@ def check_pipeline(pipeline: Pipeline, file: Path) -> None:
     """
     mistakes = [mistake for section in pipeline.sections() for mistake in _mistakes(section)]
     mistakes += [*_schedule_mistakes(pipeline.schedule), *_compute_mistakes(pipeline.compute)]
+    mistakes += [mistake for index, entry in enumerate(pipeline.notify) for mistake in _notice_mistakes(index, entry)]
     if pipeline.approval is not None and pipeline.release is None:
         mistakes.append(("approval", "there is nothing to approve: add the section release, or leave this key out"))
     if mistakes:
@@ -89,6 +90,17 @@ def _compute_mistakes(compute: str | dict[str, Any]) -> list[tuple[str, str]]:
         backend_of(COMPUTES, {"type": compute} if isinstance(compute, str) else compute)
     except ConfigError as error:
         return [("compute", str(error))]
+    return []
+
+
+def _notice_mistakes(index: int, entry: dict[str, Any]) -> list[tuple[str, str]]:
+    from aimass.notifications.delivery import Delivery
+
+    try:
+        Delivery(entry)
+    except AimassError as error:
+        found = error.details.get("mistakes") or [("", str(error))]
+        return [(f"notify.{index}.{key}".rstrip("."), text) for key, text in found]
     return []
 
 

@@ -112,6 +112,9 @@ class Pipeline(Settings):
         default=None, description="true or {assigned_users, timeout_hours, on_timeout}: a person approves each release."
     )
     release: Section | None = Field(default=None, description="Release; left out when the section is.")
+    notify: list[Section] = Field(
+        default=[], description="Who is told what: {type: smtp|apprise, on: [success, failure, refusal, approval], …}."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -43,7 +43,7 @@ def test_every_address_leads_somewhere() -> None:
         for entry in info[kind]:
             for module in entry["python-modules"]:
                 importlib.import_module(module)
-    for address in [*info["extra-links"], *info["cli"]]:
+    for address in [*info["extra-links"], *info["cli"], *info["notifications"]]:
         assert callable(attribute(address))
     for entry in info["asset-uris"]:
         assert callable(attribute(entry["handler"]))

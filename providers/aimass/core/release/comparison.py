@@ -123,7 +123,7 @@ def compare(
             )
             for metric in names
         ],
-        gate=verdict.reasons,
+        gate=[str(reason) for reason in verdict.reasons],
         passes=verdict.ok,
         warnings=[str(caution.text) for caution in evaluation.warnings],
     )
@@ -142,6 +142,6 @@ def _certificate(version: Version, deps: Deps) -> str | None:
     """Return the certificate's line; None where the version's output is gone, or was made by somebody else."""
     output = version.tags.get(OUTPUT_TAG)
     try:
-        return certificate_line(Artifact(output, deps).read_json(CERTIFICATE_FILE)) if output else None
+        return str(certificate_line(Artifact(output, deps).read_json(CERTIFICATE_FILE))) if output else None
     except AimassError:
         return None

@@ -1,0 +1,74 @@
+"""What a notice and a channel are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aimass.core import settings
+
+Kind = Literal["success", "failure", "refusal", "approval"]
+KINDS: tuple[Kind, ...] = ("success", "failure", "refusal", "approval")
+
+
+class Fact(BaseModel):
+    """A line of a notice, to be put into the reader's language."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    message: str = Field(description="In English, with placeholders as str.format knows them.")
+    values: dict[str, str] = Field(default={}, description="What stands in the placeholders.")
+
+
+class Notice(BaseModel):
+    """What is told; the variables of the templates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Kind = Field(description="success, failure, refusal (by the gate) or approval (an answer is wanted).")
+    dag_id: str = Field(description="The DAG.")
+    pipeline: str = Field(description="The pipeline's name; the DAG's id where it is no pipeline.")
+    run_id: str = Field(description="The run.")
+    when: str = Field(description="When it was noticed (ISO 8601, UTC).")
+    tasks: list[str] = Field(default=[], description="The tasks that failed, or the one that asks.")
+    error: str = Field(default="", description="Class of the error, such as TargetError.")
+    message: str = Field(default="", description="What happened, in a sentence.")
+    lines: list[Fact] = Field(default=[], description="Facts, one by one: metrics, the version; strings in templates.")
+    run_url: str = Field(default="", description="The run's page.")
+    report_url: str = Field(default="", description="The report that says more.")
+    approval_url: str = Field(default="", description="Where the question is answered.")
+    held_back: int = Field(default=0, description="Messages like this that were held back before it.")
+    held_back_since: str = Field(default="", description="Since when.")
+
+
+@dataclass(frozen=True)
+class Message:
+    """A notice put into words.
+
+    Attributes
+    ----------
+    kind : Kind
+        What it is about.
+    subject : str
+        One line of plain text.
+    text, html : str
+        The same body twice.
+    """
+
+    kind: Kind
+    subject: str
+    text: str
+    html: str
+
+
+class Channel(Protocol):
+    """A way to people. Constructed as ``Channel(settings)``; reads its connection when it sends."""
+
+    Settings: ClassVar[type[settings.Settings]]
+
+    def __init__(self, settings: Any) -> None: ...
+
+    def send(self, message: Message) -> None:
+        """Send `message`; any exception means that it was not sent, and holds no secret."""

@@ -1,0 +1,192 @@
+"""What a run has to tell, read from the context that Airflow gives to a notifier.
+
+There are three kinds of context. A task's callback and an operator's notifier run in the task's process: the context
+has the task and, after a failure, its exception. A DAG's callback runs in the DAG processor: the context has the run,
+and what became of the tasks is asked from Airflow. A deadline's callback runs in the triggerer: the run is a document.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from aimass.links.airflow_pages import airflow_run_url, approval_url
+from aimass.links.pages import report_url
+from aimass.notifications.base import Fact, Kind, Notice
+from aimass.operators.failures import FAILURE_KEY
+
+_log = logging.getLogger(__name__)
+
+REFUSAL = "GateRefusedError"
+DAG_PREFIX = "aimass_"
+MAX_MESSAGE = 1_500
+MAX_TASKS = 10
+
+
+class Run(Protocol):
+    """What Airflow answers about a run; whatever it does not know is None or empty."""
+
+    def failed(self) -> list[tuple[str, int | None]]:
+        """Return the tasks that failed, and which one of a mapped task."""
+
+    def value(self, task_id: str, key: str = "return_value", map_index: int | None = None) -> Any:
+        """Return what a task has left under `key`, or None."""
+
+
+def identify(context: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the DAG's id and the run's id."""
+    run = context.get("dag_run")
+    if isinstance(run, Mapping):
+        return str(run.get("dag_id")), str(run.get("dag_run_id") or run.get("run_id"))
+    if run is not None:
+        return str(run.dag_id), str(run.run_id)
+    return str(context["dag"].dag_id), str(context["run_id"])
+
+
+def notice_of(context: Mapping[str, Any], kind: Kind, run: Run, *, now: datetime | None = None) -> Notice:
+    """Return the notice of `kind` about the run that `context` is about.
+
+    A failure that is a refusal of the gate, and nothing else, becomes a notice of the kind ``refusal``.
+    """
+    dag_id, run_id = identify(context)
+    notice = Notice(
+        kind=kind,
+        dag_id=dag_id,
+        pipeline=dag_id.removeprefix(DAG_PREFIX),
+        run_id=run_id,
+        when=(now or datetime.now(UTC)).isoformat(timespec="seconds"),
+        run_url=airflow_run_url(dag_id, run_id),
+    )
+    if kind == "approval":
+        return notice.model_copy(update=_question(context, notice))
+    if kind == "success":
+        return notice.model_copy(update=_success(run, notice))
+    return notice.model_copy(update=_failure(context, run, notice))
+
+
+def _question(context: Mapping[str, Any], notice: Notice) -> dict[str, Any]:
+    task = context["task"]
+    comparison = getattr(task, "comparison_", None)
+    lines = []
+    for row in comparison.metrics if comparison is not None else []:
+        values = {"name": row.name, "challenger": f"{row.challenger:.4g}", "champion": f"{row.champion or 0:.4g}"}
+        against = "{name}: {challenger} against {champion}"
+        lines.append(Fact(message=against if row.champion is not None else "{name}: {challenger}", values=values))
+    return {
+        "tasks": [task.task_id],
+        "message": str(getattr(task, "subject", "")),
+        "lines": lines,
+        "approval_url": approval_url(notice.dag_id, notice.run_id, task.task_id),
+        "report_url": _report(context, notice, "evaluate_best"),
+    }
+
+
+def _success(run: Run, notice: Notice) -> dict[str, Any]:
+    released = run.value("release")
+    answer = run.value("approve") or {}
+    lines: list[Fact] = []
+    if answer.get("asked") and answer.get("reason"):
+        lines.append(Fact(message="Approval: {reason}", values={"reason": str(answer["reason"])}))
+    if not isinstance(released, Mapping):
+        if answer and not answer.get("approved"):
+            lines.insert(0, Fact(message="Nothing was released."))
+        return {"lines": lines}
+    known = {name: str(released.get(name)) for name in ("name", "version", "alias")}
+    unchanged = "{name} version {version} stands under {alias} as before"
+    moved = "{name} version {version} stands under {alias} now"
+    lines.insert(0, Fact(message=unchanged if released.get("reused") else moved, values=known))
+    if line := released.get("certificate_line"):
+        lines.append(Fact(message="{text}", values={"text": str(line)}))
+    metrics: Mapping[str, float] = released.get("metrics") or {}
+    lines += [Fact(message="{text}", values={"text": f"{name}: {value:.4g}"}) for name, value in metrics.items()]
+    return {"lines": lines, "report_url": report_url(notice.dag_id, notice.run_id, "release")}
+
+
+def _failure(context: Mapping[str, Any], run: Run, notice: Notice) -> dict[str, Any]:
+    tasks = list(_failed_tasks(context, run))[:MAX_TASKS]
+    told = [(task_id, _told(context, run, task_id, index)) for task_id, index in tasks]
+    names = list(dict.fromkeys(task_id for task_id, _ in tasks))
+    if not told:
+        reason = str(context.get("reason") or ("deadline" if "deadline" in context else ""))
+        return {"tasks": names, "error": reason, "message": reason.replace("_", " ")}
+    errors = [document.get("error", "") for _, document in told]
+    messages = [document["message"] for _, document in told if document.get("message")]
+    with_report = next((task_id for task_id, document in told if document.get("report")), "")
+    return {
+        "kind": "refusal" if set(errors) == {REFUSAL} else notice.kind,
+        "tasks": names,
+        "error": next(filter(None, errors), ""),
+        # Tasks that are mapped over many inputs mostly fail for one reason.
+        "message": "\n".join(dict.fromkeys(messages))[:MAX_MESSAGE],
+        "report_url": _report(context, notice, with_report) if with_report else "",
+    }
+
+
+def _failed_tasks(context: Mapping[str, Any], run: Run) -> Iterable[tuple[str, int | None]]:
+    task_instance = context.get("ti")
+    own = [(task_instance.task_id, task_instance.map_index)] if task_instance is not None else []
+    # A task's own callback speaks for that task; a DAG's for all of them.
+    return own if "exception" in context else run.failed() or own
+
+
+def _told(context: Mapping[str, Any], run: Run, task_id: str, map_index: int | None) -> dict[str, str]:
+    """Return what a failed task has told of its error: in its XCom, or by its exception."""
+    document = run.value(task_id, FAILURE_KEY, map_index)
+    if isinstance(document, Mapping):
+        return {name: str(value) for name, value in document.items()}
+    error = context.get("exception")
+    return {"error": type(error).__name__, "message": str(error)} if isinstance(error, BaseException) else {}
+
+
+def _report(context: Mapping[str, Any], notice: Notice, task_id: str) -> str:
+    dag = context.get("dag")
+    known = set(getattr(dag, "task_ids", ()))
+    return report_url(notice.dag_id, notice.run_id, task_id) if task_id in known else ""
+
+
+class AirflowRun:
+    """Asks Airflow about a run; where the SDK cannot reach it, nothing is known, and the notice is short.
+
+    Parameters
+    ----------
+    dag_id, run_id : str
+        The run.
+    task_ids : sequence of str
+        The DAG's tasks; a mapped one's states come with its index behind the name.
+    """
+
+    def __init__(self, dag_id: str, run_id: str, task_ids: Iterable[str]) -> None:
+        self._dag_id = dag_id
+        self._run_id = run_id
+        self._task_ids = set(task_ids)
+
+    def failed(self) -> list[tuple[str, int | None]]:
+        """Return the tasks that failed."""
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+        states = _asked(lambda: RuntimeTaskInstance.get_task_states(dag_id=self._dag_id, run_ids=[self._run_id]))
+        return list(self._of((states or {}).get(self._run_id) or {}))
+
+    def _of(self, states: Mapping[str, Any]) -> Iterator[tuple[str, int | None]]:
+        for name, state in states.items():
+            if str(getattr(state, "value", state)) == "failed":
+                head, _, index = name.rpartition("_")
+                is_mapped = name not in self._task_ids and head in self._task_ids and index.isdigit()
+                yield (head, int(index)) if is_mapped else (name, None)
+
+    def value(self, task_id: str, key: str = "return_value", map_index: int | None = None) -> Any:
+        """Return what a task has left under `key`, or None."""
+        from airflow.sdk.execution_time.xcom import XCom
+
+        where: dict[str, Any] = {"dag_id": self._dag_id, "run_id": self._run_id, "task_id": task_id}
+        return _asked(lambda: XCom.get_one(key=key, map_index=map_index, **where))
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except Exception as error:  # noqa: BLE001 - a short notice is better than none
+        _log.info("Airflow did not say what became of the run: %s: %s", type(error).__name__, error)
+        return None
