@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import DAG, Param, TriggerRule, XComArg
+from airflow.sdk import DAG, TriggerRule, XComArg
 
+from aimass.notifications.base import Kind
+from aimass.notifications.notifier import NoticeNotifier
 from aimass.operators.approve import ApproveOperator
 from aimass.operators.assets import stage_asset
 from aimass.operators.clean import CleanOperator
@@ -22,18 +25,12 @@ from aimass.operators.split import SplitOperator
 from aimass.operators.stage import StageOperator
 from aimass.operators.train import TrainOperator
 from aimass.operators.validate import ValidateOperator
+from aimass.pipelines.forms.pipeline import pipeline_params
 from aimass.pipelines.model import Pipeline
 
-# What a section is in JSON, where it is not a mapping.
-_FORM_TYPES = {
-    "where": "string",
-    "time": "string",
-    "join": "array",
-    "columns": "array",
-    "id": "array",
-    "clean": "array",
-    "features": "array",
-}
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
 RETRIES = 2
 RETRY_DELAY = timedelta(seconds=5)
 
@@ -54,10 +51,12 @@ def pipeline_dag(pipeline: Pipeline, file: Path) -> DAG:
             "project": pipeline.name,
             "compute": pipeline.compute,
         },
-        params=_form(pipeline),
+        params=pipeline_params(pipeline),
         max_active_runs=1,
         # The run of a paused DAG waits for ever, without a word.
         is_paused_upon_creation=False,
+        on_success_callback=_notifiers(pipeline, "success") or None,
+        on_failure_callback=_notifiers(pipeline, "failure") or None,
     ) as dag:
         PipelineTasks(pipeline).build()
     return dag
@@ -144,8 +143,9 @@ class PipelineTasks:
         if approval is None:
             self._task(ReleaseOperator, inputs)
             return
+        settings = {**approval.model_dump(), "notifiers": _notifiers(self._pipeline, "approval")}
         when = "{{ params.approval }}" if self._from_form else True
-        asked = self._task(ApproveOperator, inputs, task_id="approve", when=when, **approval.model_dump())
+        asked = self._task(ApproveOperator, inputs, task_id="approve", when=when, **settings)
         asked >> self._task(ReleaseOperator, inputs, approval_task_id=asked.task_id)
 
     def _task(self, operator: type[StageOperator], inputs: dict[str, Any], **arguments: Any) -> StageOperator:
@@ -160,19 +160,14 @@ class PipelineTasks:
         return {"config": {**section.config, **inputs}, "conf_keys": section.keys}
 
 
-def _form(pipeline: Pipeline) -> dict[str, Param]:
-    """Return the trigger form: one field for each section that a conf may change, empty for what is written."""
-    paths = {path.partition(".")[0]: None for section in pipeline.sections() for path in section.keys}
-    fields = {info.alias or name: info for name, info in Pipeline.model_fields.items()}
-    return {
-        path: Param(None, type=["null", _FORM_TYPES.get(path, "object")], description=fields[path].description)
-        for path in paths
-    }
-
-
 def _uri(task: StageOperator) -> Any:
     """Return the address that `task` will publish."""
     return task.output["uri"]  # type: ignore[index] # a task that is not mapped has a plain output
+
+
+def _notifiers(pipeline: Pipeline, kind: Kind) -> list[Callable[[Context], None]]:
+    """Return what tells people; the DAG's own callbacks, since those are called once for each run, however it ends."""
+    return [NoticeNotifier(kind=kind, channels=pipeline.notify)] if pipeline.notify else []
 
 
 def _doc(pipeline: Pipeline, file: Path) -> str:
