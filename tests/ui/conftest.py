@@ -29,7 +29,7 @@ from tests.ui.seeding import Seeding
 
 SETTINGS = {
     "AIRFLOW__CORE__AUTH_MANAGER": "tests.ui.people.TeamAuthManager",
-    "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of these tests alone, long enough to sign with",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of these tests alone, which is long enough to sign with by SHA-512",
 }
 Client = Callable[[SimpleAuthManagerUser], TestClient]
 

@@ -64,6 +64,14 @@ class Seeding:
             self._write(DagTag, dag_id=dag_id, name=tag)
         return dag_id
 
+    def serialize(self, dag: Any, bundle: str = BUNDLE) -> None:
+        """Write what the DAG looks like, as the DAG processor does, so that it can be triggered."""
+        from airflow.models.serialized_dag import SerializedDagModel
+        from airflow.serialization.serialized_objects import LazyDeserializedDAG
+
+        SerializedDagModel.write_dag(LazyDeserializedDAG.from_dag(dag), bundle_name=bundle, session=self.session)
+        self.session.commit()
+
     def run(
         self, dag_id: str, run_id: str = "", *, state: str = "success", age_h: float = 1, lasted_s: float = 90,
         **fields: Any,

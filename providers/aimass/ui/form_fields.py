@@ -65,6 +65,10 @@ class Roles(NamedTuple):
     target: str | None
     of: dict[str, str]
 
+    def learned(self) -> list[str]:
+        """Return the columns to learn from."""
+        return [name for name, role in self.of.items() if role == LEARN and name != self.target]
+
 
 def form_fields(
     form: type[TrainForm], values: Mapping[str, Any], mistakes: Mapping[str, list[str]], *, without: Iterable[str] = ()
@@ -123,7 +127,7 @@ def _field(name: str, param: Any, values: Mapping[str, Any], mistakes: list[str]
         section=schema["section"],
         kind=kind,
         value=values.get(name, default),
-        required=not param.has_value,
+        required=not param.has_value and "null" not in _types(schema),
         choices={choice: shown.get(choice, choice) for choice in allowed if choice is not None},
         least=schema.get("minimum"),
         most=schema.get("maximum"),

@@ -11,8 +11,7 @@ from airflow.models.dag import DagModel
 from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import FormData
-from starlette.datastructures import UploadFile as StarletteUploadFile
+from starlette.datastructures import FormData, UploadFile
 
 from aimass.core.errors import AimassError, ConfigError, NotAllowedError, NotFoundError, TransientError
 from aimass.core.sources.sample import Preview
@@ -49,11 +48,11 @@ async def take(request: Request, reader: Reader) -> Response:
     try:
         # Before the body is read: it would be spooled to disk however long it is.
         refuse_too_long(int(request.headers.get("content-length", 0)))
-        answers = await request.form()
-        path, upload = str(answers.get("path", "")).strip(), answers.get("upload")
-        if isinstance(upload, StarletteUploadFile) and upload.filename:
-            deps = deps_for(reader.get_name())
-            path = await run_in_threadpool(save_upload, deps, upload.file, upload.filename)
+        async with request.form() as answers:
+            path, upload = str(answers.get("path", "")).strip(), answers.get("upload")
+            if isinstance(upload, UploadFile) and upload.filename:
+                deps = deps_for(reader.get_name())
+                path = await run_in_threadpool(save_upload, deps, upload.file, upload.filename)
         if not path:
             raise ConfigError("Neither a file nor a path was given", expected="one of them")
         await run_in_threadpool(_read, FORMS.load(FILE), {FILE: path}, reader.get_name())
@@ -92,6 +91,9 @@ async def start(request: Request, form: str, reader: Reader) -> Response:
     roles = _roles(answers, found)
     values.update(column_values(roles))
     mistakes = await run_in_threadpool(_mistakes, form, values, name)
+    if not roles.learned():
+        # As a field, an empty list of columns means all of them.
+        mistakes = {**mistakes, "columns": ["no column is left to learn from; let the model learn from one at least"]}
     if not mistakes:
         try:
             run_id = await trigger(request, form_dag_id(form), {k: v for k, v in values.items() if v is not None})
