@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from aimass.core.evaluation.curves import (
     threshold_table,
 )
 from aimass.core.evaluation.document import CandidateEvaluation, Caution, FeatureImportance
+from aimass.core.reports import PART_NAMES
+from aimass.core.texts import Text, say
 
 MAX_IMPORTANCE = 200
 
@@ -80,11 +83,19 @@ def cautions(best: CandidateEvaluation, *, split: str, validation_auc: float) ->
         *_on_calibration(best),
     ]
     if split == "test" and validation_auc - auc > VALIDATION_GAP:
-        text = f"AUC is {auc:.3f} on the test part and was {validation_auc:.3f} on validation: "
-        text += "the data may change over time, or too much was tried on the validation part."
-        found.append(Caution(level="warning", code="gap", text=text))
+        said = say(
+            "AUC is {auc:.3f} on the test part and was {before:.3f} on validation: the data may change over time, or "
+            "too much was tried on the validation part.",
+            auc=auc,
+            before=validation_auc,
+        )
+        found.append(_caution("warning", "gap", said))
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(found, key=lambda caution: order[caution.level])
+
+
+def _caution(level: Literal["error", "warning"], code: str, said: Text) -> Caution:
+    return Caution(level=level, code=code, text=str(said), said=said)
 
 
 def measured_auc(candidate: CandidateEvaluation) -> float:
@@ -105,17 +116,28 @@ def _on_size(best: CandidateEvaluation, split: str) -> list[Caution]:
     q1, q2 = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc) + (positives - 1) * (q1 - auc**2) + (negatives - 1) * (q2 - auc**2)
     error = (variance / (positives * negatives)) ** 0.5
-    text = f"The {split} part is small ({positives:,} positive and {negatives:,} negative rows): "
-    return [Caution(level="warning", code="tiny_part", text=f"{text}the AUC is good to about ± {1.96 * error:.3f}.")]
+    said = say(
+        "The {part} part is small ({positives:,} positive and {negatives:,} negative rows): the AUC is good to about "
+        "± {error:.3f}.",
+        part=PART_NAMES[split],
+        positives=positives,
+        negatives=negatives,
+        error=1.96 * error,
+    )
+    return [_caution("warning", "tiny_part", said)]
 
 
 def _on_level(auc: float) -> list[Caution]:
     if auc > SUSPICIOUS_AUC:
-        text = f"AUC {auc:.3f} is too good to be trusted: look for a feature that is known only after the event."
-        return [Caution(level="error", code="suspicious", text=text)]
+        said = say(
+            "AUC {auc:.3f} is too good to be trusted: look for a feature that is known only after the event.", auc=auc
+        )
+        return [_caution("error", "suspicious", said)]
     if auc < WEAK_AUC:
-        text = f"AUC {auc:.3f} is hardly better than guessing (0.5): the features say little about the target."
-        return [Caution(level="error", code="weak", text=text)]
+        said = say(
+            "AUC {auc:.3f} is hardly better than guessing (0.5): the features say little about the target.", auc=auc
+        )
+        return [_caution("error", "weak", said)]
     return []
 
 
@@ -126,5 +148,7 @@ def _on_calibration(best: CandidateEvaluation) -> list[Caution]:
     chance = float(np.mean(np.sqrt(2 / np.pi * np.array(variances))))
     if error - chance <= CALIBRATION_GAP:
         return []
-    text = f"The probabilities are off by {error:.2f} on average: use them to rank rows, not as probabilities."
-    return [Caution(level="warning", code="calibration", text=text)]
+    said = say(
+        "The probabilities are off by {error:.2f} on average: use them to rank rows, not as probabilities.", error=error
+    )
+    return [_caution("warning", "calibration", said)]

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aimass.core.texts import Text
+
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,6 +77,7 @@ class Caution(_Part):
     level: Literal["error", "warning", "info"] = Field(description="How serious it is.")
     code: str = Field(description="A word for programs: tiny_part, weak, suspicious, calibration, gap.")
     text: str = Field(description="A sentence for people.")
+    said: Text | None = Field(default=None, description="`text`, for other languages.")
 
 
 class Evaluation(_Part):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from aimass.core.exploration.profile import Association, ColumnProfile, Finding, LeakageSuspect, TargetProfile
+from aimass.core.reports import number
+from aimass.core.texts import Text, say
 
 MUCH_MISSING = 0.5
 SOME_MISSING = 0.05
@@ -19,6 +21,23 @@ FEW_ROWS = 500
 MOST_PER_CODE = 20
 MEASURES = {"pearson": "Pearson", "spearman": "Spearman", "cramers_v": "Cramér's V"}
 LEVELS = ("error", "warning", "info")
+TITLES = {
+    "leakage": say("leakage suspect"),
+    "few_rows": say("few rows"),
+    "rare_class": say("rare class"),
+    "twins": say("says the same"),
+    "empty": say("empty"),
+    "constant": say("constant"),
+    "much_missing": say("much missing"),
+    "missing": say("missing"),
+    "infinite": say("infinite"),
+    "unreadable": say("unreadable"),
+    "dominant": say("one dominant value"),
+    "identifier": say("identifier?"),
+    "many_values": say("many values"),
+    "skewed": say("skewed"),
+}
+"""What each kind of finding is called, by its code."""
 
 
 def find(
@@ -36,49 +55,71 @@ def find(
     return sorted(_folded(found), key=lambda finding: LEVELS.index(finding.level))
 
 
-def _finding(level: str, code: str, column: str | None, text: str) -> Finding:
-    return Finding.model_validate({"level": level, "code": code, "column": column, "text": text})
+def _finding(level: str, code: str, column: str | None, said: Text) -> Finding:
+    return Finding.model_validate({"level": level, "code": code, "column": column, "text": str(said), "said": said})
 
 
 def _leaks(suspects: Sequence[LeakageSuspect]) -> Iterator[Finding]:
     for column in dict.fromkeys(suspect.column for suspect in suspects):
-        evidence = "; ".join(suspect.evidence for suspect in suspects if suspect.column == column)
-        text = f"{column} may know the outcome: {evidence}. Leave it out unless it is known when you predict."
-        yield _finding("error", "leakage", column, text)
+        evidence = [suspect.said for suspect in suspects if suspect.column == column]
+        said = say(
+            "{column} may know the outcome: {evidence}. Leave it out unless it is known when you predict.",
+            column=column,
+            evidence=evidence,
+        )
+        yield _finding("error", "leakage", column, said)
 
 
 def _dataset(rows: int, target: TargetProfile | None) -> Iterator[Finding]:
     if rows < FEW_ROWS:
-        yield _finding("warning", "few_rows", None, f"The training part has {rows:,} rows: every figure here is rough.")
-    for item in target.classes if target else []:
+        said = say("The training part has {rows:,} rows: every figure here is rough.", rows=rows)
+        yield _finding("warning", "few_rows", None, said)
+    if target is None:
+        return
+    for item in target.classes:
         share = item.count / rows
         if share < RARE_CLASS or item.count < RARE_CLASS_ROWS:
-            text = f"The class {item.value!r} of {target.name} is rare: {item.count:,} rows ({share:.1%})."  # type: ignore[union-attr]
-            yield _finding("warning", "rare_class", target.name, text)  # type: ignore[union-attr]
+            said = say(
+                "The class {value!r} of {target} is rare: {rows:,} rows ({share:.1%}).",
+                value=item.value,
+                target=target.name,
+                rows=item.count,
+                share=share,
+            )
+            yield _finding("warning", "rare_class", target.name, said)
 
 
 def _pairs(links: Sequence[Association]) -> Iterator[Finding]:
     for item in links:
         if item.measure in MEASURES and abs(item.value) >= TWINS:
-            text = f"{item.left} and {item.right} say the same ({MEASURES[item.measure]} {item.value:.3f})."
-            yield _finding("info", "twins", item.left, text)
+            said = say(
+                "{left} and {right} say the same ({measure} {value:.3f}).",
+                left=item.left,
+                right=item.right,
+                measure=MEASURES[item.measure],
+                value=item.value,
+            )
+            yield _finding("info", "twins", item.left, said)
 
 
 def _column(column: ColumnProfile) -> Iterator[Finding]:
-    name, present = column.name, column.rows - column.missing - column.nan
+    name, present, missing = column.name, column.rows - column.missing - column.nan, column.missing_share
     if present <= 0:
-        yield _finding("warning", "empty", name, f"{name} has no value at all: it cannot help a model.")
+        said = say("{name} has no value at all: it cannot help a model.", name=name)
+        yield _finding("warning", "empty", name, said)
         return
     if column.distinct <= 1 and column.kind != "other":
-        value = f" ({column.top[0].value!r})" if column.top else ""
-        yield _finding("warning", "constant", name, f"{name} has a single value{value}: it cannot help a model.")
+        value = repr(column.top[0].value) if column.top else number(column.numbers.min if column.numbers else None)
+        said = say("{name} has the single value {value}: it cannot help a model.", name=name, value=value)
+        yield _finding("warning", "constant", name, said)
         return
-    if column.missing_share >= MUCH_MISSING:
-        yield _finding("warning", "much_missing", name, f"{name} is missing in {column.missing_share:.1%} of the rows.")
-    elif column.missing_share >= SOME_MISSING:
-        yield _finding("info", "missing", name, f"{name} is missing in {column.missing_share:.1%} of the rows.")
+    if missing >= SOME_MISSING:
+        level, code = ("warning", "much_missing") if missing >= MUCH_MISSING else ("info", "missing")
+        said = say("{name} is missing in {share:.1%} of the rows.", name=name, share=missing)
+        yield _finding(level, code, name, said)
     if column.infinite:
-        yield _finding("warning", "infinite", name, f"{name} is infinite in {column.infinite:,} rows.")
+        said = say("{name} is infinite in {rows:,} rows.", name=name, rows=column.infinite)
+        yield _finding("warning", "infinite", name, said)
     if column.role == "raw":
         yield from _values(column, present)
 
@@ -86,18 +127,25 @@ def _column(column: ColumnProfile) -> Iterator[Finding]:
 def _values(column: ColumnProfile, present: int) -> Iterator[Finding]:
     name = column.name
     if column.kind == "other":
-        yield _finding("info", "unreadable", name, f"{name} has the type {column.type}: only its gaps were counted.")
+        said = say("{name} has the type {type}: only its gaps were counted.", name=name, type=column.type)
+        yield _finding("info", "unreadable", name, said)
     elif column.top and column.top[0].count / present >= DOMINANT:
-        share = column.top[0].count / present
-        yield _finding("info", "dominant", name, f"{name} is {column.top[0].value!r} in {share:.1%} of its values.")
+        top = column.top[0]
+        said = say(
+            "{name} is {value!r} in {share:.1%} of its values.", name=name, value=top.value, share=top.count / present
+        )
+        yield _finding("info", "dominant", name, said)
     if column.kind == "category" and column.distinct >= NEARLY_UNIQUE * present and present > MANY_VALUES:
-        text = f"{name} is different in nearly every row: an identifier? Name it under `id`, or leave it out."
-        yield _finding("info", "identifier", name, text)
+        said = say(
+            "{name} is different in nearly every row: an identifier? Name it under `id`, or leave it out.", name=name
+        )
+        yield _finding("info", "identifier", name, said)
     elif column.kind == "category" and column.distinct > MANY_VALUES:
-        yield _finding("info", "many_values", name, f"{name} has {column.distinct:,} different values.")
+        said = say("{name} has {count:,} different values.", name=name, count=column.distinct)
+        yield _finding("info", "many_values", name, said)
     skew = column.numbers.skew if column.numbers and column.kind == "numeric" else None
     if skew is not None and abs(skew) >= SKEWED:
-        yield _finding("info", "skewed", name, f"{name} has a long tail (skew {skew:.1f}).")
+        yield _finding("info", "skewed", name, say("{name} has a long tail (skew {skew:.1f}).", name=name, skew=skew))
 
 
 def _folded(found: Sequence[Finding]) -> Iterator[Finding]:
@@ -106,4 +154,5 @@ def _folded(found: Sequence[Finding]) -> Iterator[Finding]:
         yield from same[:MOST_PER_CODE]
         rest = len(same) - MOST_PER_CODE
         if rest > 0:
-            yield _finding(same[0].level, code, None, f"{rest:,} more columns: {code.replace('_', ' ')}.")
+            said = say("{rest:,} more columns: {title}.", rest=rest, title=TITLES[code])
+            yield _finding(same[0].level, code, None, said)

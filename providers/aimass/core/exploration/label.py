@@ -15,6 +15,7 @@ import polars as pl
 
 from aimass.core.errors import TargetError
 from aimass.core.exploration.profile import LabelLink, TargetProfile, ValueCount
+from aimass.core.texts import Text, say
 
 Codes = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.int8]
@@ -73,7 +74,7 @@ def read_target(name: str, values: pl.Series, classes: list[ValueCount], positiv
     if values.dtype.is_numeric() and not 2 <= len(known) <= MOST_CLASSES:
         median = float(values.median())  # type: ignore[arg-type]
         labels = (values > median).to_numpy().astype(np.int8)
-        return _target(name, "regression", f"> {median:g} (the median)", labels, [])
+        return _target(name, "regression", say("> {median:g} (the median)", median=median), labels, [])
     texts = values.map_elements(_class_text, return_dtype=pl.String) if values.dtype.is_numeric() else values
     if len(known) == 2:
         # A yes-or-no positive is tagged as Python spells it ("True"), the values are read as polars does ("true").
@@ -81,13 +82,21 @@ def read_target(name: str, values: pl.Series, classes: list[ValueCount], positiv
         chosen = named or max(known)
         return _target(name, "binary", chosen, (texts == chosen).to_numpy().astype(np.int8), classes)
     labels = (texts == known[0]).to_numpy().astype(np.int8)
-    return _target(name, "multiclass", f"{known[0]} (the most frequent class)", labels, classes)
+    positive_class = say("{value} (the most frequent class)", value=known[0])
+    return _target(name, "multiclass", positive_class, labels, classes)
 
 
-def _target(name: str, task: str, positive: str, labels: Labels, classes: list[ValueCount]) -> Target:
+def _target(name: str, task: str, positive: str | Text, labels: Labels, classes: list[ValueCount]) -> Target:
     share = float(labels.mean())
     profile = TargetProfile.model_validate(
-        {"name": name, "task": task, "positive": positive, "positive_share": share, "classes": classes}
+        {
+            "name": name,
+            "task": task,
+            "positive": str(positive),
+            "said": positive if isinstance(positive, Text) else None,
+            "positive_share": share,
+            "classes": classes,
+        }
     )
     return Target(profile, labels)
 

@@ -25,6 +25,7 @@ from aimass.core.exploration.label import Labels, auc_error, bin_numbers, single
 from aimass.core.exploration.profile import ColumnProfile, LabelLink, LeakageSuspect
 from aimass.core.settings import Settings
 from aimass.core.target import NULL_WITH_TARGET
+from aimass.core.texts import Text, say
 
 CERTAIN_AUC = 0.99
 OUTSTANDING = 2.0
@@ -87,11 +88,13 @@ class Case:
         """Return whether anything speaks against the column yet."""
         return any(suspect.column == name for suspect in self.suspects)
 
-    def accuse(self, column: str, reason: str, figure: float, evidence: str, partner: str | None = None) -> None:
+    def accuse(self, column: str, reason: str, figure: float, evidence: Text, partner: str | None = None) -> None:
         """Take down what speaks against a column; once per reason."""
         if not any(suspect.column == column and suspect.reason == reason for suspect in self.suspects):
             document = {"column": column, "reason": reason, "figure": round(figure, 4), "partner": partner}
-            self.suspects.append(LeakageSuspect.model_validate({**document, "evidence": evidence}))
+            self.suspects.append(
+                LeakageSuspect.model_validate({**document, "evidence": str(evidence), "said": evidence})
+            )
 
 
 def find_suspects(case: Case, settings: LeakageSettings) -> list[LeakageSuspect]:
@@ -116,7 +119,11 @@ def _predicts_alone(case: Case, settings: LeakageSettings) -> None:
         surely = label.auc - SAFETY_ERRORS * label.auc_error
         stands_out = label.auc - 0.5 >= OUTSTANDING * (usual - 0.5) or label.auc >= CERTAIN_AUC
         if surely >= settings.auc and stands_out:
-            text = f"alone it predicts the target with AUC {label.auc:.2f}; half of the columns stay below {usual:.2f}"
+            text = say(
+                "alone it predicts the target with AUC {auc:.2f}; half of the columns stay below {usual:.2f}",
+                auc=label.auc,
+                usual=usual,
+            )
             case.accuse(column.name, "predicts_alone", label.auc, text)
 
 
@@ -126,9 +133,12 @@ def _missing_pattern(case: Case, settings: LeakageSettings) -> None:
         if label.missing_auc - SAFETY_ERRORS * error >= settings.missing_auc:
             missing = case.sample[column.name].is_null().to_numpy()
             positive, negative = missing[case.labels == 1].mean(), missing[case.labels == 0].mean()
-            text = (
-                f"it is missing in {positive:.1%} of the positive rows and in {negative:.1%} of the others: whether it "
-                f"is there predicts the target with AUC {label.missing_auc:.2f}"
+            text = say(
+                "it is missing in {positive:.1%} of the positive rows and in {negative:.1%} of the others: whether it "
+                "is there predicts the target with AUC {auc:.2f}",
+                positive=float(positive),
+                negative=float(negative),
+                auc=label.missing_auc,
             )
             case.accuse(column.name, "missing_pattern", label.missing_auc, text)
 
@@ -141,9 +151,13 @@ def _known_with_outcome(case: Case, settings: LeakageSettings) -> None:
             continue
         there, elsewhere = nulls / dropped, column.missing_share
         if there >= settings.missing_share and elsewhere <= min(MOST_SHARE_ELSEWHERE, there / LEAST_LIFT):
-            text = (
-                f"it is missing in {nulls:,} of the {dropped:,} rows whose outcome is unknown ({there:.1%}) but in "
-                f"{elsewhere:.1%} of the rows whose outcome is known: it seems to be written down with the outcome"
+            text = say(
+                "it is missing in {nulls:,} of the {dropped:,} rows whose outcome is unknown ({there:.1%}) but in "
+                "{elsewhere:.1%} of the rows whose outcome is known: it seems to be written down with the outcome",
+                nulls=nulls,
+                dropped=dropped,
+                there=there,
+                elsewhere=elsewhere,
             )
             case.accuse(column.name, "known_with_outcome", there, text)
 
@@ -178,8 +192,13 @@ def _alike(sample: pl.DataFrame, names: list[str]) -> list[tuple[str, str]]:
 def _accuse_the_later(case: Case, left: str, right: str, auc: float, alone: dict[str, float]) -> None:
     """Convict the column of the pair that carries the outcome: the one convicted already, or the better predictor."""
     later, plan = sorted((left, right), key=lambda name: (not case.is_suspect(name), -alone[name]))
-    text = (
-        f"together with {plan} it predicts the target with AUC {auc:.2f} (by their difference), although alone they "
-        f"reach {alone[later]:.2f} and {alone[plan]:.2f}; of the two, {later} says more about the target"
+    text = say(
+        "together with {plan} it predicts the target with AUC {auc:.2f} (by their difference), although alone they "
+        "reach {first:.2f} and {second:.2f}; of the two, {later} says more about the target",
+        plan=plan,
+        later=later,
+        auc=auc,
+        first=alone[later],
+        second=alone[plan],
     )
     case.accuse(later, "predicts_in_pair", auc, text, partner=plan)

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
-import math
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aimass.core.exploration.profile import ColumnProfile, Correlations, Exploration, Histogram
-from aimass.core.reports import Bar, bars, number, percent, render, short
+from aimass.core.exploration.cards import anchor, card, line
+from aimass.core.exploration.profile import Correlations, Exploration
+from aimass.core.reports import number, percent, render, short
+from aimass.core.texts import say
 
 DETAILED_COLUMNS = 200
-SHOWN_VALUES = 8
 HEATED_COLUMNS = 28
+STRONGEST = 3
 SHOWN_LINKS = 20
 SHOWN_PREDICTORS = 15
-TICKS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 MEASURES = {
-    "pearson": "Pearson",
-    "spearman": "Spearman",
-    "cramers_v": "Cramér's V",
-    "correlation_ratio": "correlation ratio",
+    "pearson": say("Pearson"),
+    "spearman": say("Spearman"),
+    "cramers_v": say("Cramér's V"),
+    "correlation_ratio": say("correlation ratio"),
 }
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def exploration_page(found: Exploration) -> str:
@@ -30,69 +27,78 @@ def exploration_page(found: Exploration) -> str:
     urgent = {finding.column for finding in found.findings if finding.level != "info"}
     ranked = sorted(found.columns, key=lambda column: (column.role != "target", column.name not in urgent))
     detailed = {column.name for column in ranked[:DETAILED_COLUMNS]}
-    cards = [_card(column, found) for column in found.columns if column.name in detailed]
     return render(
         "exploration.html",
-        title="Exploration",
+        title=say("Exploration"),
         subtitle=found.target.name if found.target else "",
         found=found,
         suspects=[_suspect(name, found) for name in found.suspects],
-        findings=[finding for finding in found.findings if finding.code != "leakage"],
+        findings=_findings(found, detailed),
         overview=_overview(found),
         balance=_balance(found),
         predictors=_predictors(found),
         heat=_heat(found.correlations, found),
         links=[
-            [link.left, link.right, MEASURES[link.measure], f"{link.value:.2f}"]
+            [short(link.left, 48), short(link.right, 48), MEASURES[link.measure], f"{link.value:.2f}"]
             for link in found.associations[:SHOWN_LINKS]
         ],
-        cards=cards,
-        lines=[_line(column) for column in found.columns if column.name not in detailed],
+        cards=[card(column, found) for column in found.columns if column.name in detailed],
+        lines=[line(column) for column in found.columns if column.name not in detailed],
     )
 
 
-def readable(value: float | None, column: ColumnProfile) -> str:
-    """Return a number of a column as people read it: temporal ones as dates and times."""
-    if value is None or not math.isfinite(value):
-        return number(None)
-    if column.kind != "temporal":
-        return number(value)
-    unit = column.type.partition("[")[2].rstrip("]").split(",")[0]
-    seconds = value * 86_400 if unit == "day" else value / TICKS_PER_SECOND.get(unit, 1)
-    if column.type.startswith("duration"):
-        return str(timedelta(seconds=round(seconds)))
-    try:
-        moment = EPOCH + timedelta(seconds=seconds)
-    except OverflowError:
-        return number(value)
-    if column.type.startswith("date"):
-        return moment.date().isoformat()
-    if column.type.startswith("time") and not column.type.startswith("timestamp"):
-        return moment.time().isoformat("seconds")
-    return moment.strftime("%Y-%m-%d %H:%M")
-
-
 def _suspect(name: str, found: Exploration) -> dict[str, Any]:
-    evidence = [suspect.evidence for suspect in found.leakage if suspect.column == name]
+    evidence = [suspect.said or suspect.evidence for suspect in found.leakage if suspect.column == name]
     return {"name": short(name), "evidence": [short(text, 600) for text in evidence]}
+
+
+def _findings(found: Exploration, detailed: set[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "level": finding.level,
+            "text": finding.said or finding.text,
+            "href": f"#{anchor(finding.column, found)}" if finding.column in detailed else "",
+        }
+        for finding in found.findings
+        if finding.code != "leakage"
+    ]
 
 
 def _overview(found: Exploration) -> list[dict[str, Any]]:
     cells = found.rows * len(found.columns)
     missing = sum(column.missing + column.nan for column in found.columns)
-    kinds = {kind: sum(column.kind == kind for column in found.columns) for kind in ("numeric", "category", "temporal")}
+    kinds = {
+        "numeric": (say("Numbers"), say("Columns of numbers.")),
+        "category": (say("Categories"), say("Columns of texts or classes.")),
+        "temporal": (say("Times"), say("Columns of dates, times and durations.")),
+    }
     sampled = found.sample_rows < found.rows
     return [
-        {"label": "Rows", "value": number(found.rows), "hint": "Rows of the training part; no other part was read."},
-        {"label": "Columns", "value": number(len(found.columns)), "hint": "All columns, with target, ids and time."},
-        *({"label": kind.capitalize(), "value": number(count)} for kind, count in kinds.items()),
-        {"label": "Missing cells", "value": percent(missing / cells if cells else 0), "hint": "Null or NaN."},
         {
-            "label": "Sample",
+            "label": say("Rows"),
+            "value": number(found.rows),
+            "hint": say("Rows of the training part; no other part was read."),
+        },
+        {
+            "label": say("Columns"),
+            "value": number(len(found.columns)),
+            "hint": say("All columns, with target, ids and time."),
+        },
+        *(
+            {"label": label, "value": number(sum(column.kind == kind for column in found.columns)), "hint": hint}
+            for kind, (label, hint) in kinds.items()
+        ),
+        {
+            "label": say("Missing cells"),
+            "value": percent(missing / cells if cells else 0),
+            "hint": say("Null or NaN, as a share of all cells."),
+        },
+        {
+            "label": say("Sample"),
             "value": number(found.sample_rows),
-            "hint": "Evenly spaced rows behind quantiles, correlations and links to the target."
+            "hint": say("Evenly spaced rows behind quantiles, correlations and links to the target.")
             if sampled
-            else "The part is small: every figure comes from all rows.",
+            else say("The part is small: every figure comes from all rows."),
         },
     ]
 
@@ -104,6 +110,7 @@ def _balance(found: Exploration) -> list[dict[str, Any]]:
             "label": short(item.value),
             "count": item.count,
             "share": item.count / found.rows,
+            "width": 100 * item.count / found.rows,
             "tone": "orange" if found.target and item.value == found.target.positive else "blue",
         }
         for item in classes
@@ -114,7 +121,7 @@ def _predictors(found: Exploration) -> list[list[str]]:
     linked = [(column, column.label) for column in found.columns if column.label is not None]
     linked.sort(key=lambda item: -item[1].auc)
     return [
-        [short(column.name), f"{label.auc:.3f} ± {2 * label.auc_error:.3f}", percent(label.information)]
+        [short(column.name, 48), f"{label.auc:.3f} ± {2 * label.auc_error:.3f}", percent(label.information)]
         for column, label in linked[:SHOWN_PREDICTORS]
     ]
 
@@ -124,121 +131,31 @@ def _heat(matrices: Correlations, found: Exploration) -> dict[str, Any]:
     telling = {column.name: column.label.auc for column in found.columns if column.label is not None}
     ranked = sorted(range(len(matrices.columns)), key=lambda index: -telling.get(matrices.columns[index], 1))
     kept = sorted(ranked[:HEATED_COLUMNS])
-    names = [matrices.columns[index] for index in kept]
+    names = {index: short(matrices.columns[index], 24) for index in kept}
     rows = []
     for row in kept:
-        cells = []
-        for column in kept:
-            ranked_value, linear = matrices.spearman[row][column], matrices.pearson[row][column]
-            text = (
-                "undefined" if ranked_value is None or linear is None else f"{ranked_value:.2f} (linear {linear:.2f})"
-            )
-            title = f"{short(matrices.columns[row], 40)} × {short(matrices.columns[column], 40)}: {text}"
-            cells.append({"value": ranked_value, "title": title})
-        rows.append({"name": short(matrices.columns[row], 24), "cells": cells})
-    return {"names": [short(name, 24) for name in names], "rows": rows, "left_out": len(matrices.columns) - len(kept)}
+        values = {names[column]: matrices.spearman[row][column] for column in kept}
+        rows.append(
+            {
+                "name": names[row],
+                "strongest": _strongest({name: value for name, value in values.items() if name != names[row]}),
+                "cells": [_cell(names[row], names[column], row, column, matrices) for column in kept],
+            }
+        )
+    return {"names": list(names.values()), "rows": rows, "left_out": len(matrices.columns) - len(kept)}
 
 
-def _card(column: ColumnProfile, found: Exploration) -> dict[str, Any]:
-    notes = [finding for finding in found.findings if finding.column == column.name]
-    values = [] if column.histogram and column.distinct > SHOWN_VALUES else _values(column)
-    return {
-        "id": found.columns.index(column),
-        "name": short(column.name),
-        "type": column.type,
-        "role": column.role,
-        "suspect": column.name in found.suspects,
-        "notes": [finding.code.replace("_", " ") for finding in notes if finding.code not in ("leakage", "twins")],
-        "facts": _facts(column),
-        "picture": _picture(column.histogram, column) if column.histogram and not values else None,
-        "values": values,
-    }
+def _cell(left: str, right: str, row: int, column: int, matrices: Correlations) -> dict[str, Any]:
+    ranked, linear = matrices.spearman[row][column], matrices.pearson[row][column]
+    figures = (
+        "–" if ranked is None or linear is None else say("{rank:.2f} (linear {linear:.2f})", rank=ranked, linear=linear)
+    )
+    return {"value": ranked, "title": f"{left} × {right}: {figures}"}
 
 
-def _facts(column: ColumnProfile) -> list[tuple[str, str, str]]:
-    """Return label, value and explanation of each figure on a column's card."""
-    about = "" if column.distinct_is_exact else "≈ "
-    facts = [
-        ("missing", percent(column.missing_share), f"{column.missing:,} null, {column.nan:,} NaN"),
-        ("distinct", about + number(column.distinct), "Different values, null not counted"),
-    ]
-    numbers = column.numbers
-    if numbers is not None:
-        facts += [
-            ("min", readable(numbers.min, column), "Least value"),
-            ("max", readable(numbers.max, column), "Greatest value"),
-            ("median", readable(numbers.quantiles.get("0.5"), column), "Half of the values lie below"),
-            ("mean", readable(numbers.mean, column), "Arithmetic mean"),
-        ]
-        if column.kind == "numeric":
-            facts += [
-                ("std", number(numbers.std), "Standard deviation"),
-                ("skew", number(numbers.skew, 2), "0: symmetric; positive: long tail to the right"),
-            ]
-    if column.texts is not None:
-        lengths = f"{number(column.texts.min_length)}–{number(column.texts.max_length)}"
-        facts.append(("length", lengths, "Shortest and longest text, in characters"))
-    if column.label is not None:
-        explanation = f"AUC of this column alone, ± {2 * column.label.auc_error:.3f}; 0.5 says nothing"
-        facts.append(("AUC", f"{column.label.auc:.3f}", explanation))
-    return facts
-
-
-def _picture(histogram: Histogram, column: ColumnProfile) -> Any:
-    edges, total = histogram.edges, max(1, sum(histogram.counts))
-    labels = [_span(column, low, high) for low, high in itertools.pairwise(edges)]
-    items = []
-    for index, (count, (low, high)) in enumerate(zip(histogram.counts, labels, strict=True)):
-        low = "below" if index == 0 and _beyond(column, edges[0], -1) else low
-        high = "above" if index == len(histogram.counts) - 1 and _beyond(column, edges[-1], 1) else high
-        span = low if low == high else f"{low} to {high}"
-        items.append(Bar(count, f"{span}: {count:,} rows ({percent(count / total)})"))
-    return bars(items, title=f"Histogram of {short(column.name)}", ends=(labels[0][0], labels[-1][1]))
-
-
-def _span(column: ColumnProfile, low: float, high: float) -> tuple[str, str]:
-    """Return the ends of a bin in words; a bin of whole numbers is named by the numbers in it."""
-    if column.type.startswith(("int", "uint")):
-        low, high = math.ceil(low), math.ceil(high) - 1
-    return readable(low, column), readable(high, column)
-
-
-def _beyond(column: ColumnProfile, edge: float, side: int) -> bool:
-    numbers = column.numbers
-    if numbers is None or numbers.min is None or numbers.max is None:
-        return False
-    return numbers.max > edge if side > 0 else numbers.min < edge
-
-
-def _values(column: ColumnProfile) -> list[dict[str, Any]]:
-    present = max(1, column.rows - column.missing)
-    top = column.top[:SHOWN_VALUES]
-    highest = max((item.count for item in top), default=1)
-    shown = [
-        {
-            "value": short(item.value, 48),
-            "share": item.count / present,
-            "width": 100 * item.count / highest,
-            "count": item.count,
-        }
-        for item in top
-    ]
-    rest = present - sum(item.count for item in top)
-    if top and rest > 0:
-        others = max(1, column.distinct - len(top))
-        shown.append({"value": f"{others:,} others", "share": rest / present, "width": None, "count": rest})
-    return shown
-
-
-def _line(column: ColumnProfile) -> list[str]:
-    numbers = column.numbers
-    return [
-        short(column.name, 48),
-        column.type,
-        percent(column.missing_share),
-        number(column.distinct),
-        readable(numbers.mean if numbers else None, column),
-        readable(numbers.min if numbers else None, column),
-        readable(numbers.max if numbers else None, column),
-        f"{column.label.auc:.3f}" if column.label else number(None),
-    ]
+def _strongest(values: dict[str, float | None]) -> str:
+    """Return a row's strongest correlations in words, for those who cannot hover over its cells."""
+    known = sorted(
+        ((name, value) for name, value in values.items() if value is not None), key=lambda item: -abs(item[1])
+    )
+    return " · ".join(f"{name} {value:.2f}" for name, value in known[:STRONGEST])

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aimass.core.texts import Text
+
 FORMAT_VERSION = 1
 
 Kind = Literal["numeric", "boolean", "category", "temporal", "other"]
@@ -94,6 +96,7 @@ class TargetProfile(Document):
     name: str = Field(description="Name of the column.")
     task: Literal["binary", "multiclass", "regression"] = Field(description="What its values are.")
     positive: str = Field(description="What counts as positive in AUC and information.")
+    said: Text | None = Field(default=None, description="`positive`, for other languages; none where it is a value.")
     positive_share: float = Field(description="Share of positive rows in the sample.")
     classes: list[ValueCount] = Field(description="Class balance; empty for regression.")
 
@@ -125,6 +128,7 @@ class LeakageSuspect(Document):
     figure: float = Field(description="The figure that convicts it: an AUC, or a share of rows.")
     partner: str | None = Field(default=None, description="The second column of a pair.")
     evidence: str = Field(description="The reason in words, with its figures.")
+    said: Text | None = Field(default=None, description="`evidence`, for other languages.")
 
 
 class Finding(Document):
@@ -134,6 +138,7 @@ class Finding(Document):
     code: str = Field(description="What kind of finding, for programs.")
     column: str | None = Field(default=None, description="Where; none for the dataset as a whole.")
     text: str = Field(description="The finding in words, with its figures.")
+    said: Text | None = Field(default=None, description="`text`, for other languages.")
 
 
 class Exploration(Document):

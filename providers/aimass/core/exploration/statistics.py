@@ -7,6 +7,7 @@ values are estimated above `EXACT_DISTINCT_ROWS`; both are marked in the profile
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -217,13 +218,15 @@ def bin_edges(summary: dict[str, Any], values: pl.Series, *, whole: bool) -> Flo
         return np.arange(low, high + 2) - 0.5
     values = values.drop_nulls()
     if not values.is_empty():
-        inner_low, inner_high = np.quantile(values.to_numpy(), [0.01, 0.99])
+        inner_low, inner_high = (float(value) for value in np.quantile(values.to_numpy(), [0.01, 0.99]))
+        # Python's floats become infinite where numpy's would complain: such a tail reaches everything.
         reach = WIDEST_TAIL * (inner_high - inner_low)
         if reach > 0:
-            low, high = max(low, float(inner_low - reach)), min(high, float(inner_high + reach))
+            low, high = max(low, inner_low - reach), min(high, inner_high + reach)
     if not low < high:
-        # Next to a huge number one half is nothing.
-        return np.array([min(low - 0.5, np.nextafter(low, -np.inf)), max(low + 0.5, np.nextafter(low, np.inf))])
+        # Next to a huge number one half is nothing, and beyond the hugest there is none.
+        below, above = math.nextafter(low, -math.inf), math.nextafter(low, math.inf)
+        return np.clip([min(low - 0.5, below), max(low + 0.5, above)], -sys.float_info.max, sys.float_info.max)
     if whole and high - low < 2**52:
         # Bins of equally many whole numbers: others show a comb that is not in the data.
         low, high = math.floor(low), math.ceil(high)

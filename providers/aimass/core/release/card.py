@@ -8,6 +8,9 @@ from typing import Any
 
 import yaml
 
+from aimass.core.release.gate import Check
+from aimass.core.texts import say
+
 
 @dataclass(frozen=True)
 class CardFacts:
@@ -33,8 +36,8 @@ class CardFacts:
         Digests of what the model was made from, by what it is.
     certificate : dict
         The parity certificate.
-    gate : list of str
-        The gate's lines.
+    gate : list of Check
+        What the gate looked at.
     """
 
     name: str
@@ -49,7 +52,7 @@ class CardFacts:
     inputs: Sequence[tuple[str, str]]
     data: Mapping[str, str]
     certificate: Mapping[str, Any]
-    gate: Sequence[str] = field(default_factory=list)
+    gate: Sequence[Check] = field(default_factory=list)
 
 
 def render_card(facts: CardFacts) -> str:
@@ -83,13 +86,19 @@ def render_card(facts: CardFacts) -> str:
 
 
 def certificate_line(certificate: Mapping[str, Any]) -> str:
-    """Return the certificate in one line."""
-    word = "holds" if certificate["ok"] else "FAILS"
-    return (
-        f"The certificate {word}: {certificate['rows']:,} held-out rows and {certificate['edge_rows']:,} edge rows, "
-        f"greatest difference {certificate['max_abs_diff']:.2e}, {certificate['flips']} labels differ, "
-        f"{certificate['flips_outside']} of them away from the threshold."
+    """Return the certificate in one line, in the language that is spoken."""
+    figures = {name: certificate[name] for name in ("rows", "edge_rows", "max_abs_diff", "flips", "flips_outside")}
+    holds = say(
+        "The certificate holds: {rows:,} held-out rows and {edge_rows:,} edge rows, greatest difference "
+        "{max_abs_diff:.2e}, {flips} labels differ, {flips_outside} of them away from the threshold.",
+        **figures,
     )
+    fails = say(
+        "The certificate FAILS: {rows:,} held-out rows and {edge_rows:,} edge rows, greatest difference "
+        "{max_abs_diff:.2e}, {flips} labels differ, {flips_outside} of them away from the threshold.",
+        **figures,
+    )
+    return str(holds if certificate["ok"] else fails)
 
 
 def _front_matter(facts: CardFacts) -> str:

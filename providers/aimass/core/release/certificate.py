@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from aimass.core import settings
+from aimass.core.texts import Text, say
 
 ABSOLUTE = 1e-6
 RELATIVE = 1e-5
@@ -50,6 +51,7 @@ class Certificate(BaseModel):
     flips: int = Field(description="Rows whose labels differ.")
     flips_outside: int = Field(description="Of these, rows whose probability is more than 1e-5 from the threshold.")
     near_edge_rows: int = Field(description="Rows in which only a discrete feature differs: a number lies at an edge.")
+    near_edge_held_out: int = Field(default=0, description="Of these, held-out rows.")
     differing_features: dict[str, int] = Field(description="Rows in which a feature differs, by feature.")
     worst_row: dict[str, Any] = Field(description="The row with the greatest difference: its place and probabilities.")
     threshold: float = Field(description="From which probability on the label is 1.")
@@ -112,30 +114,76 @@ def compare(
     outside = (distance > ABSOLUTE + RELATIVE * np.abs(native.probability)) & ~near_edge
     flipped = released.label != native.label
     flipped_outside = flipped & (np.abs(native.probability - threshold) > THRESHOLD_BAND)
-    reasons = []
-    if outside.any():
-        reasons.append(f"{int(outside.sum())} rows differ by more than {ABSOLUTE:g} + {RELATIVE:g}·|p|")
-    if near_edge.sum() > max(1.0, NEAR_EDGE_SHARE * total):
-        reasons.append(f"{int(near_edge.sum())} rows have a discrete feature that differs: more than edges explain")
-    if flipped_outside.any():
-        reasons.append(f"{int(flipped_outside.sum())} labels differ more than {THRESHOLD_BAND:g} from the threshold")
+    figures: dict[str, Any] = {
+        "rows": rows,
+        "edge_rows": total - rows,
+        "max_abs_diff": float(distance.max(initial=0.0)),
+        "outside_tolerance": int(outside.sum()),
+        "flips": int(flipped.sum()),
+        "flips_outside": int(flipped_outside.sum()),
+        "near_edge_rows": int(near_edge.sum()),
+        "near_edge_held_out": int(near_edge[:rows].sum()),
+    }
+    reasons = refusals(figures)
     return Certificate(
         ok=not reasons,
-        rows=rows,
-        edge_rows=total - rows,
-        max_abs_diff=float(distance.max(initial=0.0)),
-        outside_tolerance=int(outside.sum()),
-        flips=int(flipped.sum()),
-        flips_outside=int(flipped_outside.sum()),
-        near_edge_rows=int(near_edge.sum()),
+        **figures,
         differing_features={name: int(count) for name, count in zip(names, differs.sum(axis=0), strict=True) if count},
         worst_row=_worst(distance, released, native, rows),
         threshold=threshold,
         model_sha256=model_sha256,
         versions=dict(versions),
-        warnings=_warnings(rows, near_edge[:rows]),
-        reasons=reasons,
+        warnings=[str(warning) for warning in cautions(figures)],
+        reasons=[str(reason) for reason in reasons],
     )
+
+
+def refusals(figures: Mapping[str, Any]) -> list[Text]:
+    """Return why a certificate with these figures does not hold; nothing where it does."""
+    found = []
+    if figures["outside_tolerance"]:
+        found.append(
+            say(
+                "{rows} rows differ by more than {absolute:g} + {relative:g}·|p|",
+                rows=figures["outside_tolerance"],
+                absolute=ABSOLUTE,
+                relative=RELATIVE,
+            )
+        )
+    if figures["near_edge_rows"] > max(1.0, NEAR_EDGE_SHARE * (figures["rows"] + figures["edge_rows"])):
+        found.append(
+            say(
+                "{rows} rows have a discrete feature that differs: more than edges explain",
+                rows=figures["near_edge_rows"],
+            )
+        )
+    if figures["flips_outside"]:
+        found.append(
+            say(
+                "{rows} labels differ more than {band:g} from the threshold",
+                rows=figures["flips_outside"],
+                band=THRESHOLD_BAND,
+            )
+        )
+    return found
+
+
+def cautions(figures: Mapping[str, Any]) -> list[Text]:
+    """Return what a reader of a certificate with these figures should know."""
+    found = []
+    if figures["rows"] < WANTED_ROWS:
+        found.append(
+            say(
+                "Only {rows:,} held-out rows exist; {wanted:,} make a certificate that one can lean on",
+                rows=figures["rows"],
+                wanted=WANTED_ROWS,
+            )
+        )
+    if figures["near_edge_held_out"]:
+        found.append(
+            say("{rows} held-out rows lie at an edge and fall on different sides", rows=figures["near_edge_held_out"])
+        )
+    return found
 
 
 def _distance(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -172,12 +220,3 @@ def _worst(distance: npt.NDArray[np.float64], released: Side, native: Side, rows
         "released": float(released.probability[index]),
         "native": float(native.probability[index]),
     }
-
-
-def _warnings(rows: int, near_edge: npt.NDArray[np.bool_]) -> list[str]:
-    warnings = []
-    if rows < WANTED_ROWS:
-        warnings.append(f"Only {rows:,} held-out rows exist; {WANTED_ROWS:,} make a certificate that one can lean on")
-    if near_edge.any():
-        warnings.append(f"{int(near_edge.sum())} held-out rows lie at an edge and fall on different sides")
-    return warnings

@@ -11,8 +11,7 @@ from pydantic import Field
 from aimass.core import settings
 from aimass.core.errors import ConfigError
 from aimass.core.evaluation import METRICS
-
-REFUSED = "REFUSED"
+from aimass.core.texts import Text, say
 
 
 class GateSettings(settings.Settings):
@@ -31,24 +30,50 @@ class GateSettings(settings.Settings):
 
 
 @dataclass(frozen=True)
+class Check:
+    """One thing that the gate looked at.
+
+    Attributes
+    ----------
+    passed : bool
+        Whether it is as it must be.
+    said : Text
+        What was looked at, with its figures.
+    """
+
+    passed: bool
+    said: Text
+
+    def __str__(self) -> str:
+        return str(say("passed: {check}", check=self.said) if self.passed else say("REFUSED: {check}", check=self.said))
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What the gate says.
 
     Attributes
     ----------
-    ok : bool
-        Whether the model may pass.
-    reasons : list of str
-        One line per check, passed or not.
+    checks : tuple of Check
+        What was looked at.
     """
 
-    ok: bool
-    reasons: list[str]
+    checks: tuple[Check, ...]
 
     @property
-    def refusals(self) -> list[str]:
+    def ok(self) -> bool:
+        """Whether the model may pass."""
+        return all(check.passed for check in self.checks)
+
+    @property
+    def refused(self) -> list[Check]:
         """The checks that did not pass."""
-        return [reason for reason in self.reasons if reason.startswith(REFUSED)]
+        return [check for check in self.checks if not check.passed]
+
+    @property
+    def reasons(self) -> list[str]:
+        """One line per check, passed or not."""
+        return [str(check) for check in self.checks]
 
 
 def judge(metrics: Mapping[str, float], standing: Mapping[str, float] | None, gate: GateSettings) -> Verdict:
@@ -76,20 +101,20 @@ def judge(metrics: Mapping[str, float], standing: Mapping[str, float] | None, ga
         )
     sign = 1.0 if METRICS.load(gate.metric).greater_is_better else -1.0
     value = metrics[gate.metric]
-    checks = [(math.isfinite(value), f"{gate.metric} is {value:.6g}")]
+    checks = [Check(math.isfinite(value), say("{metric} is {value:.6g}", metric=gate.metric, value=value))]
     if gate.min is not None:
-        word = "at most" if sign < 0 else "at least"
-        checks.append((sign * value >= sign * gate.min, f"{gate.metric} {value:.6g} must be {word} {gate.min:.6g}"))
+        limits = {"metric": gate.metric, "value": value, "limit": gate.min}
+        least = say("{metric} {value:.6g} must be at least {limit:.6g}", **limits)
+        most = say("{metric} {value:.6g} must be at most {limit:.6g}", **limits)
+        checks.append(Check(sign * value >= sign * gate.min, least if sign > 0 else most))
     if standing is not None and gate.max_drop is not None and gate.metric in standing:
         before = standing[gate.metric]
-        drop = sign * (before - value)
-        checks.append(
-            (
-                drop <= gate.max_drop,
-                f"{gate.metric} {value:.6g} may be at most {gate.max_drop:.6g} worse than the standing {before:.6g}",
-            )
+        said = say(
+            "{metric} {value:.6g} may be at most {drop:.6g} worse than the standing {before:.6g}",
+            metric=gate.metric,
+            value=value,
+            drop=gate.max_drop,
+            before=before,
         )
-    return Verdict(
-        ok=all(passed for passed, _ in checks),
-        reasons=[f"{'passed' if passed else REFUSED}: {text}" for passed, text in checks],
-    )
+        checks.append(Check(sign * (before - value) <= gate.max_drop, said))
+    return Verdict(tuple(checks))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from aimass.core.release.card import CardFacts, certificate_line
 from aimass.core.release.certificate import Certificate, ParitySettings
 from aimass.core.release.certify import CertifyRequest, certify
 from aimass.core.release.export import GraphFacts, export
+from aimass.core.release.gate import Check
 from aimass.core.storage import file_digest
 
 if TYPE_CHECKING:
@@ -114,7 +116,7 @@ class Pieces:
         output.write_file(CERTIFICATE_FILE, certificate.model_dump_json(indent=1))
         return certificate
 
-    def facts(self, name: str, alias: str, certificate: Certificate, gate: list[str]) -> CardFacts:
+    def facts(self, name: str, alias: str, certificate: Certificate, gate: Sequence[Check]) -> CardFacts:
         """Return what card and report say."""
         return CardFacts(
             name=name,

@@ -1,16 +1,50 @@
-"""Fill a report's template: everything inline, every value escaped."""
+"""Fill a report's template, once for each language: everything inline, every value escaped."""
 
 from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import jinja2
+
+from aimass.core.texts import LANGUAGES, say, speaking, spoken, translate, translate_count
 
 MAX_CELL_CHARACTERS = 80
 UNITS = ("B", "KB", "MB", "GB", "TB")
 MISSING = "–"
+PART_NAMES = {"train": say("training"), "validation": say("validation"), "test": say("test")}
+"""What the shares of the split are called."""
+
+
+class Folder(Protocol):
+    """Where a report is written: a stage's output."""
+
+    def write_file(self, name: str, data: str) -> str:
+        """Write a file; return its URI."""
+
+
+def write_report(folder: Folder, make: Callable[[], str]) -> str:
+    """Write what `make` draws, in each language; return the URI of the English page.
+
+    Parameters
+    ----------
+    folder : Folder
+        The stage's output.
+    make : callable
+        Returns a page in the language that is spoken when it is called.
+    """
+    uris = []
+    for language in LANGUAGES:
+        with speaking(language):
+            uris.append(folder.write_file(report_name(language), make()))
+    return uris[0]
+
+
+def report_name(language: str = "en") -> str:
+    """Return the file name of a stage's report in `language`."""
+    return "report.html" if language == "en" else f"report.{language}.html"
 
 
 def render(template: str, **context: Any) -> str:
@@ -40,7 +74,11 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.add_extension("jinja2.ext.i18n")
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(translate, translate_count, newstyle=True)  # type: ignore[attr-defined]
     environment.filters.update(number=number, percent=percent, size=size, short=short)
+    environment.globals.update(spoken=spoken, languages=LANGUAGES, report_name=report_name)
     return environment
 
 
@@ -85,4 +123,4 @@ def short(value: Any, characters: int = MAX_CELL_CHARACTERS) -> str:
     text = MISSING if value is None else str(value)
     if len(text) <= characters:
         return text
-    return f"{text[: characters - 1]}… ({len(text):,} characters)"
+    return str(say("{start}… ({length:,} characters)", start=text[: characters - 1], length=len(text)))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from markupsafe import Markup, escape
+from markupsafe import escape
+
+from aimass.core.texts import Text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,15 +75,44 @@ def new_figure(*, width_in: float = 5.0, height_in: float = 3.2, rows: int = 1, 
         return figure, figure.subplots(rows, columns)
 
 
-def svg(figure: Figure, *, title: str = "") -> Markup:
+class Plot:
+    """A plot as inline SVG, drawn once: its text is text, so that only the labels differ between languages.
+
+    Parameters
+    ----------
+    body : str
+        The SVG, labels in English.
+    title : Text or str
+        Read aloud.
+    labels : sequence of Text
+        Those of the plot's texts that have a translation.
+    """
+
+    def __init__(self, body: str, title: Text | str, labels: Sequence[Text]) -> None:
+        self._body = body
+        self._title = title
+        self._labels = labels
+
+    def __html__(self) -> str:
+        """Return the markup in the language that is spoken now."""
+        body = self._body
+        for label in self._labels:
+            body = body.replace(f">{escape(label.message)}</text>", f">{escape(str(label))}</text>")
+        name = escape(str(self._title))
+        return body.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1)
+
+
+def svg(figure: Figure, *, title: Text | str, labels: Sequence[Text] = ()) -> Plot:
     """Return `figure` as inline SVG that scales with the page.
 
     Parameters
     ----------
     figure : matplotlib.figure.Figure
         From `new_figure`.
-    title : str, optional
-        Shown on hover and read aloud.
+    title : Text or str
+        Read aloud.
+    labels : sequence of Text, optional
+        Texts of the figure, drawn in English, that are to be translated.
     """
     from matplotlib import rc_context
 
@@ -90,7 +122,7 @@ def svg(figure: Figure, *, title: str = "") -> Markup:
         # The reader's browser draws the text; here a missing glyph only blurs its measured width.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return _inline(stream.getvalue(), title)
+    return Plot(_inline(stream.getvalue()), title, labels)
 
 
 def _settle(figure: Figure) -> None:
@@ -114,7 +146,7 @@ def _style() -> dict[Any, Any]:
     return {**STYLE, "axes.prop_cycle": cycler(color=CYCLE)}
 
 
-def _inline(document: str, title: str) -> Markup:
+def _inline(document: str) -> str:
     """Cut a standalone SVG document down to what belongs inside HTML: no prologue, no fixed size, no repeated ids."""
     box = re.search(r'viewBox="([^"]+)"', document)
     assert box is not None, "matplotlib always writes a viewBox"
@@ -126,7 +158,4 @@ def _inline(document: str, title: str) -> Markup:
         body = body.replace(colour, f"var(--{variable})")
     body = re.sub(r"font-family: [^;\"]*", "font-family: var(--font)", body)
     body = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px var(--font)", body)
-    name = escape(title)
-    label = f'role="img" aria-label="{name}"><title>{name}</title>' if title else 'aria-hidden="true">'
-    # matplotlib escapes the text that it draws.
-    return Markup(f'<svg class="plot" viewBox="{box.group(1)}" {label}{body}')  # noqa: S704
+    return f'<svg class="plot" viewBox="{box.group(1)}">{body}'

@@ -15,7 +15,7 @@ from aimass.core.evaluation.assess import assess, cautions, measured_auc, ranked
 from aimass.core.evaluation.base import Scored
 from aimass.core.evaluation.curves import ThresholdRule, choose_threshold
 from aimass.core.evaluation.document import CandidateEvaluation, Caution, Evaluation
-from aimass.core.evaluation.report import report_html
+from aimass.core.evaluation.report import draw_plots, report_html
 from aimass.core.matrix import Matrix, load_matrix
 from aimass.core.models.base import ModelFamily
 from aimass.core.models.candidates import (
@@ -27,11 +27,12 @@ from aimass.core.models.candidates import (
     load_model,
 )
 from aimass.core.progress import ProgressEvent
+from aimass.core.reports import write_report
 from aimass.core.settings import InputUri
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult
+from aimass.core.texts import say
 
 DOCUMENT = "evaluation.json"
-REPORT = "report.html"
 
 
 class EvaluateConfig(StageConfig):
@@ -94,7 +95,9 @@ def _evaluate(config: EvaluateConfig, deps: Deps, output: Output) -> EvaluateRes
         deps.progress.report(ProgressEvent("scoring", index + 1, len(chosen), "candidates", candidate.name))
     document = _document(config, found, measured, evaluations)
     output.write_file(DOCUMENT, document.model_dump_json(indent=1))
-    report = output.write_file(REPORT, report_html(document, title=f"Evaluation of {deps.project}"))
+    title = say("Evaluation of {project}", project=deps.project)
+    plots = draw_plots(document)
+    report = write_report(output, lambda: report_html(document, plots, title=title))
     return EvaluateResult(
         split=config.split,
         candidates=[CandidateSummary(name=item.name, family=item.family, metrics=item.metrics) for item in evaluations],
@@ -153,7 +156,7 @@ STAGE = Stage(
     name="evaluate",
     config=EvaluateConfig,
     result=EvaluateResult,
-    code_version=1,
+    code_version=2,
     body=_evaluate,
     modules=("polars", "sklearn.metrics", "lightgbm", "matplotlib.figure", "skops.io", "aimass.core.reports"),
 )

@@ -10,11 +10,11 @@ from aimass.core.exploration.explore import explore
 from aimass.core.exploration.leakage import LeakageSettings
 from aimass.core.exploration.page import exploration_page
 from aimass.core.progress import ProgressEvent
+from aimass.core.reports import write_report
 from aimass.core.settings import InputUri
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult
 
 DOCUMENT = "exploration.json"
-REPORT = "report.html"
 MOST_WARNINGS = 50
 
 
@@ -40,7 +40,7 @@ class ExploreResult(StageResult):
 def _explore(config: ExploreConfig, deps: Deps, output: Output) -> ExploreResult:
     found = explore(open_dataset(config.dataset, deps), config.leakage, deps)
     output.write_file(DOCUMENT, found.model_dump_json(indent=1))
-    report = output.write_file(REPORT, exploration_page(found))
+    report = write_report(output, lambda: exploration_page(found))
     warnings = [finding.text for finding in found.findings if finding.level != "info"]
     for text in warnings:
         deps.progress.report(ProgressEvent("warning", message=text))
@@ -57,7 +57,7 @@ STAGE = Stage(
     name="explore",
     config=ExploreConfig,
     result=ExploreResult,
-    code_version=1,
+    code_version=2,
     body=_explore,
     modules=("polars",),
 )

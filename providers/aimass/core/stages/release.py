@@ -20,10 +20,10 @@ from aimass.core.release.gate import GateSettings, judge
 from aimass.core.release.pieces import CARD_FILE, METRICS_TAG, Addresses, Pieces
 from aimass.core.release.promotion import PREVIOUS, open_registry, promote, stands
 from aimass.core.release.report import report_html
+from aimass.core.reports import write_report
 from aimass.core.settings import OUTSIDE_KEY, InputUri
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult
 
-REPORT_FILE = "report.html"
 SHOWN = {"rows", "edge_rows", "max_abs_diff", "flips", "flips_outside", "near_edge_rows", "ok", "warnings"}
 """Figures of the certificate that the result repeats."""
 
@@ -88,15 +88,15 @@ def _release(config: ReleaseConfig, deps: Deps, output: Output) -> ReleaseResult
     champion = registry.aliased(config.name, config.alias)
     rival = champion if champion is not None and champion.digest != sha256 else None
     verdict = judge(pieces.metrics, _metrics_of(rival), config.gate)
-    refused = [*certificate.reasons, *verdict.refusals]
-    facts = pieces.facts(config.name, config.alias, certificate, verdict.reasons)
+    facts = pieces.facts(config.name, config.alias, certificate, verdict.checks)
+    refused = [*certificate.reasons, *map(str, verdict.refused)]
     output.write_file(CARD_FILE, render_card(facts))
     version = None
     if not refused:
         package = pieces.package(config.name, output, certificate)
         version = promote(registry, deps, package, alias=config.alias, why=config.reason).version
         deps.failpoints.hit("after_alias")
-    report = output.write_file(REPORT_FILE, report_html(facts, refused, version))
+    report = write_report(output, lambda: report_html(facts, version))
     return ReleaseResult(
         name=config.name,
         version=version.version if version else None,
@@ -147,7 +147,7 @@ STAGE = Stage(
     name="release",
     config=ReleaseConfig,
     result=ReleaseResult,
-    code_version=1,
+    code_version=2,
     body=_release,
     verify=_still_stands,
     refusal=_refusal,

@@ -15,17 +15,17 @@ from aimass.core.errors import AimassError, ValidationFailedError
 from aimass.core.exploration.profile import Exploration
 from aimass.core.manifest import Split
 from aimass.core.progress import ProgressEvent
+from aimass.core.reports import write_report
 from aimass.core.settings import InputUri
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult
 from aimass.core.validation.frames import sampled_frame
-from aimass.core.validation.outcomes import FailedExpectation, by_expectation, expected_text, seen_text
+from aimass.core.validation.outcomes import FailedExpectation, by_expectation, failure
 from aimass.core.validation.page import validation_page
 from aimass.core.validation.runner import Runner, result_document
 from aimass.core.validation.suite import SuiteSettings, build_suite, to_yaml
 
 SUITE = "suite.yaml"
 DOCUMENT = "validation.json"
-REPORT = "report.html"
 PARTS: tuple[Split, ...] = ("train", "validation", "test")
 NAMED_FAILURES = 20
 KEPT_FAILURES = 200
@@ -61,11 +61,11 @@ def _validate(config: ValidateConfig, deps: Deps, output: Output) -> ValidateRes
     deps.progress.report(ProgressEvent("loading Great Expectations"))
     runner = Runner(suite)
     parts, entries = _run(runner, dataset, config.rows, deps)
-    failed = [_failure(entry) for entry in entries if not entry["success"]]
+    failed = [failure(entry) for entry in entries if not entry["success"]]
     output.write_file(SUITE, to_yaml(suite))
     seen = {part: rows for part, (rows, _) in parts.items()}
     output.write_file(DOCUMENT, json.dumps(result_document(entries, seen), indent=1, ensure_ascii=False))
-    report = output.write_file(REPORT, validation_page(suite, entries, failed, parts))
+    report = write_report(output, lambda: validation_page(suite, entries, parts))
     return ValidateResult(
         success=not failed,
         evaluated=len(entries),
@@ -96,23 +96,11 @@ def _teller(deps: Deps, part: str) -> Callable[[int, int], None]:
     return lambda done, total: deps.progress.report(ProgressEvent(f"expectations on {part}", done, total))
 
 
-def _failure(entry: dict[str, Any]) -> FailedExpectation:
-    config = entry["expectation_config"]
-    return FailedExpectation(
-        id=entry["meta"]["id"],
-        expectation=config["type"],
-        column=config["kwargs"].get("column"),
-        part=entry["meta"]["part"],
-        expected=expected_text(config["kwargs"]),
-        seen=seen_text(entry),
-    )
-
-
 def _refusal(result: ValidateResult) -> AimassError | None:
     if result.success:
         return None
     failed = by_expectation(result.failed)
-    named = [f"{item.id} in {parts}: {item.seen} (expected: {item.expected})" for item, parts in failed]
+    named = [f"{item.id} in {', '.join(parts)}: {item.seen} (expected: {item.expected})" for item, parts in failed]
     tail = f"; and {len(named) - NAMED_FAILURES:,} more" if len(named) > NAMED_FAILURES else ""
     return ValidationFailedError(
         f"{result.n_failed:,} of {result.evaluated:,} expectations do not hold: "
@@ -126,7 +114,7 @@ STAGE = Stage(
     name="validate",
     config=ValidateConfig,
     result=ValidateResult,
-    code_version=1,
+    code_version=2,
     body=_validate,
     refusal=_refusal,
     modules=("great_expectations", "pandas", "polars"),

@@ -6,7 +6,8 @@ import pytest
 from aimass.core.evaluation.assess import assess, cautions, ranked_importance
 from aimass.core.evaluation.base import Scored
 from aimass.core.evaluation.document import CandidateEvaluation, Evaluation
-from aimass.core.evaluation.report import report_html
+from aimass.core.evaluation.report import draw_plots, report_html
+from aimass.core.texts import say
 
 
 def candidate(*, rows: int = 4000, strength: float = 1.0, inflate: float = 0.0, name: str = "m") -> CandidateEvaluation:
@@ -56,7 +57,7 @@ def test_the_report_escapes_what_users_named() -> None:
         candidates=[best, candidate(name="other")],
         warnings=cautions(best, split="validation", validation_auc=0.5),
     )
-    html = report_html(evaluation, title="<u>flights")
+    html = report_html(evaluation, draw_plots(evaluation), title=say("{name}", name="<u>flights"))
     for raw in ("<script", "<i>no", "<i>yes", "<b>a", "<u>"):
         assert raw not in html
     assert "&lt;script&gt;x" in html

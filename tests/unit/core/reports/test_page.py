@@ -73,7 +73,7 @@ def test_plots_keep_text_as_text_and_follow_the_page() -> None:
     figure, axes = new_figure(width_in=3, height_in=2)
     axes.plot([0, 1], [0, 1], color=BLUE, label="模型 <b>$x$")
     axes.legend()
-    picture = svg(figure, title="ROC <curve>")
+    picture = svg(figure, title="ROC <curve>").__html__()
     assert "模型 &lt;b&gt;$x$" in picture
     assert "var(--blue)" in picture
     assert "ROC &lt;curve&gt;" in picture

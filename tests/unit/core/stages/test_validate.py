@@ -58,7 +58,7 @@ def test_rows_like_the_training_part_pass(validate: Validate, deps: Deps, capfd:
     assert result.success
     assert result.failed == []
     artifact = Artifact(result.uri, deps)
-    assert artifact.names() == ["report.html", "suite.yaml", "validation.json"]
+    assert artifact.names() == ["report.html", "report.zh.html", "suite.yaml", "validation.json"]
     document = artifact.read_json("validation.json")
     assert document["success"] is True
     assert document["statistics"]["evaluated_expectations"] == result.evaluated == len(document["results"])
