@@ -34,8 +34,14 @@ class ModelVersionLink(BaseOperatorLink):
         result = getattr(operator, "result_", {})
         if not result.get("version"):
             return ""
-        server = urlsplit(getattr(operator, "registry_uri_", ""))
-        if server.scheme not in ("http", "https"):
-            return str(result.get("model_uri") or "")
-        address = server._replace(netloc=server.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
-        return f"{address}/#/models/{quote(result['name'], safe='')}/versions/{result['version']}"
+        page = version_page(getattr(operator, "registry_uri_", ""), result["name"], str(result["version"]))
+        return page or str(result.get("model_uri") or "")
+
+
+def version_page(registry_uri: str, name: str, version: str) -> str:
+    """Return the address of a version's page on the MLflow server; empty where a database alone keeps the registry."""
+    server = urlsplit(registry_uri)
+    if server.scheme not in ("http", "https"):
+        return ""
+    address = server._replace(netloc=server.netloc.rpartition("@")[2], query="", fragment="").geturl().rstrip("/")
+    return f"{address}/#/models/{quote(name, safe='')}/versions/{quote(version, safe='')}"

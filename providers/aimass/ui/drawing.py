@@ -1,4 +1,4 @@
-"""Boxes and arrows, laid out in columns from left to right, for a template to draw as SVG (`templates/drawing.html`)."""
+"""Boxes and arrows, laid out in columns from left to right, which `templates/drawing.html` draws as SVG."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-CELL_PX = 7.0
+CELL_PX = 7.6
 """Width of a letter of the boxes' font; a Chinese character takes two."""
 BOX_CELLS = 26
 BOX_HEIGHT, ROW_HEIGHT = 44, 58
-PADDING, COLUMN_GAP, LEAST_WIDTH = 12, 64, 64
+PADDING, COLUMN_GAP, LEAST_WIDTH = 12, 52, 64
 SWEEPS = 4
 WIDEST_ARROW = 7.0
 
@@ -202,7 +202,7 @@ def _placed(box: Box, x: float, width: float, middle: float) -> PlacedBox:
 
 
 def _path(stops: Sequence[tuple[float, float, float]]) -> str:
-    """Return the curve through `stops`, each (left edge, right edge, middle): straight inside a column, bent between."""
+    """Return the curve through `stops`, each (left edge, right edge, middle): straight in columns, bent between."""
     pieces = [f"M{stops[0][1]:.1f} {stops[0][2]:.1f}"]
     for (_, right, from_y), (left, until, to_y) in itertools.pairwise(stops):
         bend = (left - right) / 2

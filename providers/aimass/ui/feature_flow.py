@@ -22,9 +22,7 @@ NAMES_ON_HOVER = 30
 MODEL = "model"
 
 
-def feature_flow(
-    graph: FeatureGraph, *, model: str, family: str, words: NullTranslations, most_alone: int = MOST_ALONE
-) -> Drawing:
+def feature_flow(graph: FeatureGraph, *, model: str, family: str, words: NullTranslations) -> Drawing:
     """Return the picture of `graph` and the model behind it.
 
     Parameters
@@ -35,19 +33,16 @@ def feature_flow(
         Name and family of the model at its end.
     words : gettext.NullTranslations
         The reader's language.
-    most_alone : int
-        Groups of at most so many columns are drawn one by one.
     """
-    return _Flow(graph, words, most_alone).drawing(model, family)
+    return _Flow(graph, words).drawing(model, family)
 
 
 class _Flow:
     """Collects the boxes and arrows of one graph."""
 
-    def __init__(self, graph: FeatureGraph, words: NullTranslations, most_alone: int) -> None:
+    def __init__(self, graph: FeatureGraph, words: NullTranslations) -> None:
         self._graph = graph
         self._words = words
-        self._most_alone = most_alone
         self._steps = steps(graph)
         self._origins = origins(graph)
         self._maker = {column.name: f"form {_form(column)}" for column in graph.raw}
@@ -67,9 +62,7 @@ class _Flow:
         self._draw_features(column)
         hover = _("The model reads the features as one row of numbers.")
         self._boxes.append(Box(MODEL, column + 1, model, family, f"{model} ({family})\n{hover}", "model"))
-        arrows = [
-            Arrow(start, end, self._listed(names), len(names)) for (start, end), names in self._carried.items()
-        ]
+        arrows = [Arrow(start, end, self._listed(names), len(names)) for (start, end), names in self._carried.items()]
         return draw(self._boxes, arrows)
 
     def _pass(self, key: str, step: Step) -> None:
@@ -93,7 +86,7 @@ class _Flow:
     def _draw_raw(self) -> None:
         columns = {column.name: column for column in self._graph.raw}
         keys = {name: (_form(column), self._readers[name]) for name, column in columns.items()}
-        for number, names in enumerate(_groups(columns, keys.__getitem__, self._most_alone)):
+        for number, names in enumerate(_groups(columns, keys.__getitem__, MOST_ALONE)):
             key, form = f"raw {number}", f"form {_form(columns[names[0]])}"
             types = ", ".join(dict.fromkeys(columns[name].type for name in names))
             self._add(key, 0, names, types, "raw")
@@ -170,9 +163,8 @@ class _Flow:
 
         found: list[list[str]] = []
         for names in _groups(self._graph.outputs, lambda name: self._maker[name], 0):
-            groups = _groups(names, fine, self._most_alone)
-            crowded = len(groups) > max(MOST_BOXES, self._most_alone)
-            found += _groups(names, coarse, self._most_alone) if crowded else groups
+            groups = _groups(names, fine, MOST_ALONE)
+            found += groups if len(groups) <= MOST_BOXES else _groups(names, coarse, MOST_ALONE)
         return found
 
     def _add(self, key: str, column: int, names: Sequence[str], detail: str, tone: str) -> None:
@@ -202,5 +194,7 @@ def _groups(names: Iterable[str], key: Callable[[str], Hashable], most_alone: in
     for name in names:
         found.setdefault(key(name), []).append(name)
     return [
-        part for group in found.values() for part in ([[name] for name in group] if len(group) <= most_alone else [group])
+        part
+        for group in found.values()
+        for part in ([[name] for name in group] if len(group) <= most_alone else [group])
     ]
