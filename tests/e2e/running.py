@@ -32,6 +32,19 @@ optimize: {{rounds: 1, trials: 4, workers: 2, seed: 5}}
 release: {{name: {name}_model, gate: {{}}}}
 """
 
+ASKED_PIPELINE = """
+name: asked
+description: Smaller still; a person approves its releases.
+sources:
+  customers: {{type: files, uri: "{csv}"}}
+target: {{name: churned}}
+split: {{type: stratified, column: churned, validation: 0.2, test: 0.2, seed: 3}}
+train: {{seed: 5, models: [{{type: decision_tree, max_depth: 3}}]}}
+approval: {{assigned_users: [admin]}}
+release: {{name: asked_model}}
+notify: [{{type: apprise, conn_id: chat}}]
+"""
+
 
 @dataclass
 class Demo:

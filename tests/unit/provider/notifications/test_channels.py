@@ -5,7 +5,9 @@ import pytest
 from aimass.core.errors import AimassError, ConfigError, UnreachableError
 from aimass.notifications.base import Message
 from aimass.notifications.delivery import Delivery
-from tests.unit.provider.notifications.conftest import PASSWORD, Mailbox, Sink
+from tests.services.mailbox import Mailbox
+from tests.services.posts import Posts
+from tests.unit.provider.notifications.conftest import PASSWORD
 
 # Apprise looks for a module of the standard library that is on its way out.
 pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
@@ -25,21 +27,21 @@ def test_mail_arrives_at_everybody_in_any_language(mailbox: Mailbox) -> None:
     assert body.get_content().strip() == MESSAGE.html
 
 
-def test_a_service_gets_the_text_and_how_bad_it_is(sink: Sink) -> None:
+def test_a_service_gets_the_text_and_how_bad_it_is(posts: Posts) -> None:
     Delivery({"type": "apprise", "conn_id": "chat", "tag": "team"}).channel.send(MESSAGE)
-    (post,) = sink.posts
+    (post,) = posts.received
     assert (post["title"], post["type"]) == (MESSAGE.subject, "failure")
     assert post["message"].strip() == MESSAGE.text.strip()
 
 
-def test_a_service_that_refuses_is_an_error_without_its_address(sink: Sink) -> None:
-    sink.status = 500
+def test_a_service_that_refuses_is_an_error_without_its_address(posts: Posts) -> None:
+    posts.status = 500
     with pytest.raises(UnreachableError) as caught:
         Delivery({"type": "apprise", "conn_id": "chat"}).channel.send(MESSAGE)
     assert PASSWORD not in str(caught.value)
 
 
-def test_a_tag_that_nobody_has_is_said(sink: Sink) -> None:
+def test_a_tag_that_nobody_has_is_said(posts: Posts) -> None:
     with pytest.raises(ConfigError, match="'nobody'"):
         Delivery({"type": "apprise", "conn_id": "chat", "tag": "nobody"}).channel.send(MESSAGE)
 
