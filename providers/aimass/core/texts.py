@@ -14,19 +14,19 @@ JSON, so that a document can be read in a language that nobody asked for when it
 from __future__ import annotations
 
 import contextlib
-import functools
-import gettext
-import io
 import math
 import string
 from collections.abc import Iterator
 from contextvars import ContextVar
-from importlib import resources
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from aimass.core.catalogs import catalog
 from aimass.core.errors import UnknownNameError
+
+PACKAGE = "aimass.core.reports"
+"""Whose catalog has the sentences."""
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 """What each language calls itself; the first one is that of code and documents."""
@@ -101,24 +101,9 @@ def spoken() -> str:
 
 def translate(message: str) -> str:
     """Return `message` in the language that is spoken now; as it is where the catalog does not know it."""
-    return _catalog(_language.get()).gettext(message)
+    return catalog(_language.get(), PACKAGE).gettext(message)
 
 
 def translate_count(one: str, many: str, count: int) -> str:
     """Return the form that fits `count`, in the language that is spoken now."""
-    return _catalog(_language.get()).ngettext(one, many, count)
-
-
-@functools.cache
-def _catalog(language: str) -> gettext.NullTranslations:
-    """Return the catalog, compiled in memory: what people edit is what is read."""
-    if language == "en":
-        return gettext.NullTranslations()
-    from babel.messages.mofile import write_mo
-    from babel.messages.pofile import read_po
-
-    source = resources.files("aimass.core.reports") / "locale" / language / "LC_MESSAGES" / "aimass.po"
-    compiled = io.BytesIO()
-    write_mo(compiled, read_po(io.BytesIO(source.read_bytes()), locale=language))
-    compiled.seek(0)
-    return gettext.GNUTranslations(compiled)
+    return catalog(_language.get(), PACKAGE).ngettext(one, many, count)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aimass.links.airflow_pages import airflow_run_url, approval_url
 from aimass.links.pages import report_url
 from aimass.notifications.base import Fact, Kind, Notice
 from aimass.operators.failures import FAILURE_KEY
+
+if TYPE_CHECKING:
+    from aimass.core.release.comparison import Comparison
 
 _log = logging.getLogger(__name__)
 
@@ -69,18 +72,26 @@ def notice_of(context: Mapping[str, Any], kind: Kind, run: Run, *, now: datetime
 def _question(context: Mapping[str, Any], notice: Notice) -> dict[str, Any]:
     task = context["task"]
     comparison = getattr(task, "comparison_", None)
-    lines = []
+    lines = [_prospect(comparison)] if comparison is not None else []
     for row in comparison.metrics if comparison is not None else []:
         values = {"name": row.name, "challenger": f"{row.challenger:.4g}", "champion": f"{row.champion or 0:.4g}"}
         against = "{name}: {challenger} against {champion}"
         lines.append(Fact(message=against if row.champion is not None else "{name}: {challenger}", values=values))
     return {
         "tasks": [task.task_id],
-        "message": str(getattr(task, "subject", "")),
+        "message": "" if lines else str(getattr(task, "subject", "")),
         "lines": lines,
         "approval_url": approval_url(notice.dag_id, notice.run_id, task.task_id),
         "report_url": _report(context, notice, "evaluate_best"),
     }
+
+
+def _prospect(comparison: Comparison) -> Fact:
+    would = "{name} would stand under {alias}; the gate would let it through"
+    would_not = "{name} would stand under {alias}, but the gate would refuse it"
+    return Fact(
+        message=would if comparison.passes else would_not, values={"name": comparison.name, "alias": comparison.alias}
+    )
 
 
 def _success(run: Run, notice: Notice) -> dict[str, Any]:

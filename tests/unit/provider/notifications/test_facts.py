@@ -104,9 +104,11 @@ def test_a_question_shows_both_models_and_where_it_is_answered() -> None:
         MetricChange(name="auc", challenger=0.8, champion=0.7, greater_is_better=True),
         MetricChange(name="f1", challenger=0.5, champion=None, greater_is_better=True),
     ]
-    task = SimpleNamespace(task_id="approve", subject="Release?", comparison_=SimpleNamespace(metrics=rows))
-    notice = of_dag("approval", Answers(), task=task)
-    assert (notice.message, told(notice)) == ("Release?", ["auc: 0.8 against 0.7", "f1: 0.5"])
+    comparison = SimpleNamespace(name="late", alias="champion", passes=False, metrics=rows)
+    notice = of_dag("approval", Answers(), task=SimpleNamespace(task_id="approve", comparison_=comparison))
+    first = "late would stand under champion, but the gate would refuse it"
+    assert told(notice) == [first, "auc: 0.8 against 0.7", "f1: 0.5"]
+    assert of_dag("approval", Answers(), task=SimpleNamespace(task_id="ask", subject="Sure?")).message == "Sure?"
     assert notice.approval_url == "http://airflow:8080/dags/aimass_late/runs/m%201/tasks/approve/required_actions"
     assert "/tasks/evaluate_best/report" in notice.report_url
 
