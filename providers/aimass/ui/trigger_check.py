@@ -68,9 +68,9 @@ class TriggerCheck:
             await self._app(scope, receive, send)
             return
         messages = await _read(receive)
-        conf = _conf(messages)
         found: list[Mistake] = []
         try:
+            conf = _conf(messages)
             if conf is not None:
                 found = await self._check(Request(scope), dag_id, conf)
         except Exception:
@@ -117,10 +117,11 @@ def _replay(messages: list[Any], receive: Receive) -> Receive:
 
 def _conf(messages: list[Any]) -> dict[str, Any] | None:
     """Return the conf in the body; None where Airflow has to say what is wrong with the body itself."""
-    if messages[-1]["type"] != "http.request" or messages[-1].get("more_body", False):
+    text = b"".join(message.get("body", b"") for message in messages)
+    if messages[-1]["type"] != "http.request" or len(text) > MAX_BODY_BYTES:
         return None
     try:
-        body = json.loads(b"".join(message.get("body", b"") for message in messages))
+        body = json.loads(text)
     except ValueError:
         return None
     conf = (body.get("conf") or {}) if isinstance(body, dict) else None

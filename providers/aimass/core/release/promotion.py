@@ -12,8 +12,9 @@ from typing import Any
 
 from aimass.core.backends import backend_of
 from aimass.core.deps import Deps
+from aimass.core.errors import NotAllowedError
 from aimass.core.release import REGISTRIES
-from aimass.core.release.base import ModelRegistry, Package, Version
+from aimass.core.release.base import PROJECT_TAG, ModelRegistry, Package, Version
 from aimass.core.release.ledger import AliasMove, Ledger
 
 PREVIOUS = "previous"
@@ -41,8 +42,28 @@ def open_registry(document: Mapping[str, Any], deps: Deps) -> ModelRegistry:
     return backend(settings, deps)
 
 
+def refuse_takeover(registry: ModelRegistry, deps: Deps, name: str) -> None:
+    """Raise NotAllowedError where the model `name` is another project's: its clients would be given other answers."""
+    model = registry.model(name)
+    if model is not None and model.project != deps.project:
+        owner = f"the project {model.project!r}" if model.project else "somebody outside AI Mass"
+        raise NotAllowedError(
+            f"The model {name!r} was registered by {owner}, and this run belongs to the project {deps.project!r}",
+            expected="a name of one's own",
+            hint=f"Choose another name; to hand the model over, set its tag {PROJECT_TAG} in the registry",
+            owner=model.project,
+        )
+
+
 def promote(registry: ModelRegistry, deps: Deps, package: Package, *, alias: str, why: str) -> Promotion:
-    """Register `package` and point `alias` at it; what `alias` pointed at before gets the alias ``previous``."""
+    """Register `package` and point `alias` at it; what `alias` pointed at before gets the alias ``previous``.
+
+    Raises
+    ------
+    NotAllowedError
+        The model is another project's.
+    """
+    refuse_takeover(registry, deps, package.name)
     version = registry.register(package)
     deps.failpoints.hit("between_registry_and_alias")
     standing = registry.aliased(package.name, alias)

@@ -24,6 +24,7 @@ from aimass.core.errors import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+DATABASE = "mlflow.db"
 FOLDER = "mlflow"
 """Folder of a local store with MLflow's database and artifacts, where no server is configured."""
 
@@ -68,7 +69,12 @@ def tracking_uri(deps: Deps) -> str:
         )
     path = deps.store.local_path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{path}/mlflow.db"
+    return f"sqlite:///{path}/{DATABASE}"
+
+
+def is_there(deps: Deps) -> bool:
+    """Return whether there is a server, or a database already: asking would otherwise make one, which takes a while."""
+    return bool(deps.runtime.tracking_uri) or deps.store.exists(deps.store.folder(FOLDER, DATABASE))
 
 
 def _checked(uri: str) -> str:

@@ -25,7 +25,7 @@ from aimass.core.errors import (
 from aimass.hooks.allow import AllowList
 from aimass.operators.forms import check_locations, read_form
 from aimass.operators.sections import check_conf
-from aimass.pipelines.forms import form_of_dag
+from aimass.pipelines.forms import form_of_dag, project_of
 from aimass.pipelines.forms.base import TrainForm
 from aimass.pipelines.load import load_pipeline, pipeline_files
 from aimass.pipelines.model import Pipeline
@@ -82,7 +82,8 @@ def check_form(name: str, values: Mapping[str, Any], *, runtime: Runtime, allow:
         check_locations(form, allow, runtime.store)
     except NotAllowedError as error:
         return [Mistake(error.details["key"], str(error))]
-    return list(_mistakes_in_rows(form, Deps.from_runtime(runtime, purpose="form")))
+    deps = Deps.from_runtime(runtime.model_copy(update={"project": project_of(name, form.name)}), purpose="form")
+    return [*_mistake_in_name(form, deps), *_mistakes_in_rows(form, deps)]
 
 
 def check_trigger(
@@ -138,6 +139,21 @@ def preview(source: Mapping[str, Any], *, runtime: Runtime, allow: AllowList) ->
 
     allow.with_uploads(runtime.store, *map(str, source.values())).check(source, where="source")
     return look(take_sample(source, Deps.from_runtime(runtime, purpose="form")))
+
+
+def _mistake_in_name(form: TrainForm, deps: Deps) -> Iterator[Mistake]:
+    """Look whether the model's name is another project's; a registry that does not answer is asked by the release."""
+    from aimass.core.release.promotion import open_registry, refuse_takeover
+    from aimass.core.stages import STAGES
+    from aimass.core.tracking.connection import is_there
+
+    registry = STAGES.load("release").config.model_fields["registry"].get_default(call_default_factory=True)
+    try:
+        if is_there(deps):
+            refuse_takeover(open_registry(registry, deps), deps, form.name)
+    except AimassError as error:
+        if "owner" in error.details:
+            yield Mistake("name", str(error))
 
 
 def _mistakes_in_rows(form: TrainForm, deps: Deps) -> Iterator[Mistake]:

@@ -53,8 +53,9 @@ def _flat(field: Mapping[str, Any]) -> dict[str, Any]:
     elif shape.get("type") not in ("string", "integer", "number", "boolean"):
         raise TypeError(f"The field {field.get('title')!r} has no place on a flat form: {field}")
     choices = shape.get("examples", shape.get("enum", ()))
-    if optional:
-        shape["type"] = [shape["type"], "null"]
     if choices:
         shape.setdefault("values_display", {name: name.replace("_", " ") for name in choices})
+    if optional:
+        shape["type"] = [shape["type"], "null"]
+        shape.update({"enum": [*shape["enum"], None]} if "enum" in shape else {})
     return shape

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from aimass.core.deps import Deps
+from aimass.core.errors import NotAllowedError
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry, promote, stands
 from aimass.core.testing.failpoints import FailAt, RecordingFailpoints
@@ -55,3 +57,13 @@ def test_what_stands_is_version_and_digest(deps: Deps, tmp_path: Path) -> None:
     assert stands(registry, name="late", alias="champion", version="1", digest=digest)
     assert not stands(registry, name="late", alias="champion", version="1", digest="0" * 64)
     assert not stands(registry, name="late", alias="challenger", version="1", digest=digest)
+
+
+def test_another_projects_model_is_not_taken_over(deps: Deps, tmp_path: Path) -> None:
+    put_into_use(deps, tmp_path, 0.25)
+    stranger = replace(deps, runtime=deps.runtime.model_copy(update={"project": "file.late"}))
+    with pytest.raises(NotAllowedError, match=rf"registered by the project '{deps.project}'.*'file\.late'"):
+        put_into_use(stranger, tmp_path, 0.5)
+    registry = open_registry({"type": "memory"}, deps)
+    assert [one.version for one in registry.versions("late")] == ["1"]
+    assert registry.aliased("late", "champion").version == "1"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimass.core.errors import ConfigError, NotAllowedError, UnknownNameError
-from aimass.operators.sections import check_conf, check_stage_config, merge, overlay
+from aimass.operators.sections import FORM_FIELDS, check_conf, check_stage_config, merge, overlay, spread
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -101,3 +101,45 @@ def test_what_the_pipeline_sets_itself_cannot_be_set() -> None:
         check_stage_config("train", {"dataset": "x"}, where="here")
     with pytest.raises(ConfigError, match="name"):
         check_conf({"ingest": {"name": "other"}}, SECTIONS)
+
+
+OPTIMIZE = {"stage": "optimize", "config": {"strategy": {"type": "tpe"}}, "keys": {"optimize": ""}, "fixed": ()}
+MODELS = [{"type": "lightgbm", "n_estimators": 9}, {"type": "decision_tree"}, {"type": "lightgbm", "name": "other"}]
+
+
+def test_flat_fields_reach_the_sections_that_they_stand_for() -> None:
+    conf = {"metric": "f1", "families": ["lightgbm", "random_forest"], "strategy": "random", "test_share": 0.3}
+    trained = overlay({"models": MODELS, "seed": 1}, conf, TRAIN["keys"])
+    assert trained == {"models": [MODELS[0], MODELS[2], {"type": "random_forest"}], "seed": 1, "metric": "f1"}
+    searched = overlay(OPTIMIZE["config"], conf, OPTIMIZE["keys"])
+    assert searched == {"strategy": {"type": "random"}, "metric": "f1", "families": ["lightgbm", "random_forest"]}
+    assert overlay(SPLIT["config"], conf, SPLIT["keys"]) == {"split": {"type": "random", "test": 0.3}}
+    assert overlay(EVALUATE["config"], conf, EVALUATE["keys"]) == {}
+
+
+@given(st.dictionaries(st.sampled_from(sorted({*FORM_FIELDS} - {"alias"})), st.sampled_from([None, "", []])))
+def test_an_empty_field_leaves_what_is_written(conf: dict[str, Any]) -> None:
+    check_conf(conf, [*SECTIONS, OPTIMIZE])
+    for section in (*SECTIONS, OPTIMIZE):
+        assert overlay(section["config"], conf, section["keys"]) == section["config"]
+
+
+def test_a_section_says_more_than_a_field() -> None:
+    assert spread({"metric": "f1", "train": {"metric": "auc"}})["train"] == {"metric": "auc"}
+    assert spread({"metric": "f1", "train": None})["train"] == {"metric": "f1"}
+
+
+@pytest.mark.parametrize(
+    ("conf", "told"),
+    [
+        ({"trials": 3}, "Unknown section of the conf 'trials'"),
+        ({"metrics": "f1"}, "'metric'"),
+        ({"metric": "ac"}, "'auc'"),
+        ({"families": ["lightgmb"]}, "lightgbm"),
+        ({"families": "lightgbm"}, "list"),
+        ({"test_share": 2}, "less than 1"),
+    ],
+)
+def test_a_wrong_field_is_refused(conf: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        check_conf(conf, SECTIONS)

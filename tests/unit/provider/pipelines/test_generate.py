@@ -44,13 +44,25 @@ def test_tasks_that_fit_models_go_into_the_pipelines_pool(write: Write, good: st
     assert pooled == {"train", "work_1", "work_2", "optimize"}
 
 
-def test_the_trigger_form_has_a_field_for_each_section(write: Write, good: str) -> None:
+def test_the_trigger_form_is_flat_and_says_what_is_written(write: Write, good: str) -> None:
     path = write(good)
-    dag = pipeline_dags(__file__, path.parent)["aimass_shop"]
-    assert {"sources", "where", "train", "validate", "clean", "release"} <= set(dag.params)
-    assert not {"name", "schedule", "owner"} & set(dag.params)
-    assert all(value is None for value in dag.params.dump().values())
-    assert all(dag.params.get_param(name).description for name in dag.params)
+    params = pipeline_dags(__file__, path.parent)["aimass_shop"].params
+    assert {"metric", "families", "trials", "validation_share", "alias", "where"} <= set(params)
+    for name in params:
+        param = params.get_param(name)
+        kinds = set(param.schema["type"]) - {"null"}
+        assert not param.value, name
+        assert len(kinds) == 1, name
+        assert "object" not in kinds, name
+        param.resolve(None)
+    assert "as written: 4." in (params.get_param("trials").description or "")
+    assert "as written: logistic_regression." in (params.get_param("families").description or "")
+
+
+def test_the_trigger_form_asks_only_what_has_a_use(write: Write, good: str) -> None:
+    text = good.replace("optimize: {rounds: 2, trials: 4}\nrelease:\n", "split: {type: k_fold}\n")
+    params = pipeline_dags(__file__, write(text).parent)["aimass_shop"].params
+    assert set(params) == {"where", "test_share", "metric", "families", "seed"}
 
 
 def test_a_dag_survives_airflows_serialization(write: Write, good: str) -> None:
