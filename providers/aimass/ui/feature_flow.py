@@ -143,7 +143,12 @@ class _Flow:
     def _draw_features(self, column: int) -> None:
         for number, names in enumerate(self._feature_groups()):
             key, maker = f"feature {number}", self._maker[names[0]]
-            self._add(key, column, names, "", "feature")
+            raw = {origin for name in names for origin in self._origins[name].raw}
+            if len(names) > 1 and len(raw) == 1:
+                count = self._words.ngettext("%(num)s feature", "%(num)s features", len(names)) % {"num": len(names)}
+                self._boxes.append(Box(key, column, raw.pop(), count, self._listed(names), "feature"))
+            else:
+                self._add(key, column, names, "", "feature")
             self._carried[maker, key] = dict.fromkeys(names)
             self._carried[key, MODEL] = dict.fromkeys(names)
 
