@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from aimass.ui.stages import warnings_of
+
+if TYPE_CHECKING:
+    from aimass.core.reports.plots import Plot
 
 LOWER_IS_BETTER = ("log_loss", "brier")
 DRAWN_METRICS = 3
@@ -53,7 +54,7 @@ class Measured:
 
 def candidates_of(results: Mapping[str, Mapping[str, Any]]) -> list[Candidate]:
     """Return the trained models and the search's best one, the leader first; `results` by task id."""
-    trained = results.get("train", {}).get("candidates") or ()
+    trained = _listed(results.get("train", {}).get("candidates"))
     found = [(*_named(one), "train", _metrics(one)) for one in trained]
     best = results.get("optimize", {}).get("best")
     if isinstance(best, Mapping):
@@ -91,17 +92,15 @@ def measured(
     found = []
     for run in runs:
         evaluation, release = evaluations.get(run.run_id, {}), releases.get(run.run_id, {})
-        best = next(
-            (one for one in evaluation.get("candidates") or () if one.get("name") == evaluation.get("best")), {}
-        )
-        metrics = _metrics(best)
+        listed = _listed(evaluation.get("candidates"))
+        metrics = next((_metrics(one) for one in listed if one.get("name") == evaluation.get("best")), {})
         if metrics:
             version = str(release.get("version") or "") if release.get("standing") else ""
             found.append(Measured(run.run_id, run.triggered_at, metrics, version, str(release.get("alias") or "")))
     return found
 
 
-def trend(points: Sequence[Measured], *, title: str, released: str, names: Mapping[str, str]) -> Markup:
+def trend(points: Sequence[Measured], *, title: str, released: str, names: Mapping[str, str]) -> Plot:
     """Return the curves of the first metrics for which more is better; released versions are marked.
 
     Parameters
@@ -139,6 +138,10 @@ def trend(points: Sequence[Measured], *, title: str, released: str, names: Mappi
         axes.margins(y=0.22)
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=DRAWN_METRICS + 1)
         return svg(figure, title=title)
+
+
+def _listed(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _named(one: Mapping[str, Any]) -> tuple[str, str]:

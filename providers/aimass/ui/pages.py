@@ -52,6 +52,10 @@ class Links:
         """Return the address of one of Airflow's pages."""
         return f"{self.root}/" + "/".join(quote(str(part), safe="") for part in parts)
 
+    def shown(self, *parts: str, **query: object) -> str:
+        """Return the address at which Airflow shows one of our pages inside its own."""
+        return f"{self.root}/plugin/aimass{self.page(*parts, **query).removeprefix(self.root)}"
+
     def static(self, name: str) -> str:
         """Return the address of a style sheet, script or picture."""
         return f"{self.root}{PREFIX}/static/{name}"

@@ -95,8 +95,8 @@ def import_failures(session: Session, user: BaseUser, readable: Collection[str])
     ):
         dags.setdefault((bundle, file), set()).add(dag_id)
     found = []
-    for filename, bundle, stacktrace, seen_at in failures:
-        inside = dags.get((bundle, filename), set())
+    for filename, where, stacktrace, seen_at in failures:
+        inside = dags.get((where, filename), set())
         is_ours = TAG in (filename or "").lower() or any(dag_id.startswith(TAG) for dag_id in inside)
         if is_ours and inside <= set(readable):
             lines = (stacktrace or "").strip().splitlines()

@@ -200,7 +200,7 @@ def display_name(dag_id: str, given: str | None = None) -> str:
 def _described(session: Session) -> Iterable[PipelineRow]:
     broken = select(DagTag.dag_id).where(DagTag.name == BROKEN_TAG)
     wanted = (
-        select(
+        select(  # type: ignore[call-overload] # Airflow does not type its hybrid properties
             DagModel.dag_id, DagModel.dag_display_name, DagModel.description, DagModel.owners,
             DagModel.timetable_summary, DagModel.is_paused, DagModel.dag_id.in_(broken),
         )

@@ -94,8 +94,10 @@ def pipeline_head(session: Session, dag_id: str) -> PipelineHead:
     NotFoundError
         There is no such DAG.
     """
-    columns = (DagModel.dag_display_name, DagModel.description, DagModel.owners, DagModel.timetable_summary)
-    row = session.execute(select(*columns, DagModel.is_paused).where(DagModel.dag_id == dag_id)).one_or_none()
+    wanted = select(  # type: ignore[call-overload] # Airflow does not type its hybrid properties
+        DagModel.dag_display_name, DagModel.description, DagModel.owners, DagModel.timetable_summary, DagModel.is_paused
+    ).where(DagModel.dag_id == dag_id)
+    row = session.execute(wanted).one_or_none()
     if row is None:
         raise NotFoundError(f"There is no DAG {dag_id!r}")
     shown, description, owners, schedule, is_paused = row
@@ -129,7 +131,7 @@ def run_of(session: Session, dag_id: str, run_id: str) -> PipelineRun:
 def tasks_of(session: Session, dag_id: str, run_id: str) -> list[TaskRow]:
     """Return the tasks of a run, mapped ones in the order of their index."""
     wanted = (
-        select(
+        select(  # type: ignore[call-overload] # Airflow does not type its hybrid properties
             TaskInstance.task_id, TaskInstance.map_index, TaskInstance.rendered_map_index, TaskInstance.state,
             TaskInstance.start_date, TaskInstance.end_date, TaskInstance.duration, TaskInstance.try_number,
         )

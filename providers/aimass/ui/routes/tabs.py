@@ -1,7 +1,7 @@
 """The tabs on Airflow's own pages of a DAG, a run and a task.
 
-Airflow shows them in a frame without scripts and without an origin: what they say stands in them, and nothing in them
-leads to a page that asks for a login, since the browser would not send one.
+Airflow 3.3 shows them in a frame with our origin: links to our pages open inside it, links to Airflow around it (see
+shell.js). They need neither: whatever they have to say stands in them.
 
 No ``from __future__ import annotations``: see `aimass.ui.security`.
 """
@@ -35,7 +35,7 @@ def dag(request: Request, dag_id: str, session: SessionDep) -> HTMLResponse:
     )
     return page(
         request, "tab_dag.html", head=head, runs=runs, points={one.run_id: one for one in found},
-        stages=_stages(session, dag_id, runs[0]) if runs else [],
+        run_id=runs[0].run_id if runs else "", stages=_stages(session, dag_id, runs[0]) if runs else [],
     )  # fmt: skip
 
 
@@ -48,21 +48,23 @@ def run(request: Request, dag_id: str, run_id: str, session: SessionDep) -> HTML
     plain = {key.task_id: result for key, result in results.items() if key.map_index == -1}
     return page(
         request, "tab_run.html", head=head, run=chosen, stages=_stages(session, dag_id, chosen) if head.ours else [],
-        candidates=candidates_of(plain), evaluation=plain.get("evaluate_best", {}),
+        run_id=run_id, candidates=candidates_of(plain),
     )  # fmt: skip
 
 
 @router.get("/task/{dag_id}/{run_id}/{task_id}/{map_index}")
-def task(request: Request, dag_id: str, run_id: str, task_id: str, map_index: int, session: SessionDep) -> HTMLResponse:
-    """Show what a task returned, in words."""
+def task(request: Request, dag_id: str, run_id: str, task_id: str, map_index: str, session: SessionDep) -> HTMLResponse:
+    """Show what a task returned, in words; Airflow leaves ``{MAP_INDEX}`` as it is where a task is not mapped."""
+    place = int(map_index) if map_index.isdecimal() else -1
     head = pipeline_head(session, dag_id)
     chosen = run_of(session, dag_id, run_id)
-    result = result_of(session, dag_id, run_id, TaskKey(task_id, map_index)) if head.ours else None
+    result = result_of(session, dag_id, run_id, TaskKey(task_id, place)) if head.ours else None
     found = [each for each in _stages(session, dag_id, chosen) if any(one.task_id == task_id for one in each.tasks)]
     figure, facts = figures(found[0].name, [("", result)]) if found and result else (None, [])
     return page(
-        request, "tab_task.html", head=head, task_id=task_id, map_index=map_index, stage=found[0] if found else None,
-        state=next((one.state for each in found for one in each.tasks if one[:2] == (task_id, map_index)), ""),
+        request, "tab_task.html", head=head, run_id=run_id, task_id=task_id, map_index=place,
+        stage=found[0] if found else None,
+        state=next((one.state for each in found for one in each.tasks if one[:2] == (task_id, place)), ""),
         result=result, figure=figure, facts=facts, warnings=warnings_of(result or {}),
     )  # fmt: skip
 
