@@ -19,7 +19,7 @@ RARE_CLASS = 0.05
 RARE_CLASS_ROWS = 50
 FEW_ROWS = 500
 MOST_PER_CODE = 20
-MEASURES = {"pearson": "Pearson", "spearman": "Spearman", "cramers_v": "Cramér's V"}
+MEASURES = {"pearson": say("Pearson"), "spearman": say("Spearman"), "cramers_v": say("Cramér's V")}
 LEVELS = ("error", "warning", "info")
 TITLES = {
     "leakage": say("leakage suspect"),

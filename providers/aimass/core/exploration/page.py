@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from aimass.core.exploration import findings
 from aimass.core.exploration.cards import anchor, card, line
 from aimass.core.exploration.profile import Correlations, Exploration
 from aimass.core.reports import number, percent, render, short
@@ -14,12 +15,7 @@ HEATED_COLUMNS = 28
 STRONGEST = 3
 SHOWN_LINKS = 20
 SHOWN_PREDICTORS = 15
-MEASURES = {
-    "pearson": say("Pearson"),
-    "spearman": say("Spearman"),
-    "cramers_v": say("Cramér's V"),
-    "correlation_ratio": say("correlation ratio"),
-}
+MEASURES = {**findings.MEASURES, "correlation_ratio": say("correlation ratio")}
 
 
 def exploration_page(found: Exploration) -> str:

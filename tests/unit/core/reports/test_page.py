@@ -7,7 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimass.core.reports import BLUE, Bar, bars, new_figure, number, percent, render, short, svg
+from aimass.core.reports import (
+    BLUE,
+    Bar,
+    bars,
+    new_figure,
+    number,
+    percent,
+    render,
+    report_name,
+    short,
+    svg,
+    write_report,
+)
+from aimass.core.texts import LANGUAGES, say, speaking
 
 
 @pytest.mark.parametrize(
@@ -79,3 +92,37 @@ def test_plots_keep_text_as_text_and_follow_the_page() -> None:
     assert "ROC &lt;curve&gt;" in picture
     assert 'id="figure_1"' not in picture
     assert "<?xml" not in picture
+
+
+class Memory(dict[str, str]):
+    """A folder that keeps what is written."""
+
+    def write_file(self, name: str, data: str) -> str:
+        self[name] = data
+        return f"memory://{name}"
+
+
+def test_a_report_is_written_in_each_language_and_named_by_the_english_one() -> None:
+    folder = Memory()
+    uri = write_report(folder, lambda: render("base.html", title=say("Exploration")))
+    assert uri == "memory://report.html"
+    assert list(folder) == [report_name(language) for language in LANGUAGES] == ["report.html", "report.zh.html"]
+    assert '<html lang="en">' in folder["report.html"]
+    assert "<h1>Exploration</h1>" in folder["report.html"]
+    assert 'href="report.zh.html"' in folder["report.html"]
+    assert '<html lang="zh-CN">' in folder["report.zh.html"]
+    assert "<h1>数据探索</h1>" in folder["report.zh.html"]
+    assert 'href="report.html"' in folder["report.zh.html"]
+
+
+def test_a_plot_is_drawn_once_and_labelled_in_each_language() -> None:
+    figure, axes = new_figure(width_in=3, height_in=2)
+    recall = say("recall")
+    axes.set(xlabel=str(recall), ylabel="a column called recall")
+    picture = svg(figure, title=say("ROC curves"), labels=[recall])
+    assert ">recall</text>" in picture.__html__()
+    with speaking("zh"):
+        html = picture.__html__()
+    assert ">召回率</text>" in html
+    assert 'aria-label="ROC 曲线"' in html
+    assert "a column called recall" in html
