@@ -114,6 +114,11 @@ docs: env ## write docs/reference.md from the configuration models, and the site
 	$(PY) -m sphinx -q -W --keep-going -b html docs build/site
 	echo "build/site/index.html"
 
+.PHONY: pictures
+pictures: env env-browser ## take the pictures in docs/pictures anew from the running product
+	@$(PY) -m demo up >/dev/null
+	$(PY) -m scripts.pictures
+
 # --- keep --------------------------------------------------------------------------------------------------------
 
 .PHONY: docker-env
