@@ -86,7 +86,6 @@ class PipelineRow:
     broken: bool
     waits: bool = False
     runs: list[RunRow] = field(default_factory=list)
-    last_success: RunRow | None = None
     evaluation: dict[str, Any] = field(default_factory=dict)
     release: dict[str, Any] = field(default_factory=dict)
 
@@ -125,36 +124,26 @@ class PipelineRow:
 
 
 def pipelines(session: Session, readable: set[str]) -> list[PipelineRow]:
-    """Return the pipelines among the DAGs `readable`, the one with the newest run first."""
+    """Return the pipelines among the DAGs `readable`, each with its newest run, the one with the newest run first."""
     rows = {row.dag_id: row for row in _described(session) if row.dag_id in readable}
-    for run, is_last_success in _last_runs(session, list(rows)):
-        row = rows[run.dag_id]
+    for run, _ in _last_runs(session, list(rows), 1):
+        rows[run.dag_id].runs.append(run)
+    named = sorted(rows.values(), key=lambda row: row.name)
+    return sorted(named, key=lambda row: row.last.triggered_at.timestamp() if row.last else 0, reverse=True)
+
+
+def add_history(session: Session, rows: Iterable[PipelineRow]) -> None:
+    """Fill in the last runs, and what the last successful one measured and released."""
+    by_dag = {row.dag_id: row for row in rows}
+    by_run: dict[int, PipelineRow] = {}
+    histories: dict[str, list[RunRow]] = {dag_id: [] for dag_id in by_dag}
+    for run, is_last_success in _last_runs(session, list(by_dag), SHOWN_RUNS):
+        histories[run.dag_id].append(run)
         if is_last_success:
-            row.last_success = run
-        row.runs.append(run)
-    for row in rows.values():
-        row.runs.sort(key=lambda run: (run.triggered_at, run.number))
-        row.runs = row.runs[-SHOWN_RUNS:]
-    return sorted(rows.values(), key=lambda row: (row.last is not None and row.last.triggered_at.timestamp()) or 0)[
-        ::-1
-    ]
-
-
-def add_results(session: Session, rows: Iterable[PipelineRow]) -> None:
-    """Fill in what the last successful run of each pipeline measured and released."""
-    by_run = {row.last_success.number: row for row in rows if row.last_success is not None}
-    wanted = select(XComModel.dag_run_id, XComModel.task_id, XComModel.value).where(
-        XComModel.dag_run_id.in_(by_run),
-        XComModel.task_id.in_(("evaluate_best", "release")),
-        XComModel.map_index == -1,
-        XComModel.key == RESULT,
-    )
-    for number, task_id, value in session.execute(wanted):
-        found = as_mapping(value)
-        if task_id == "release":
-            by_run[number].release = found
-        else:
-            by_run[number].evaluation = found
+            by_run[run.number] = by_dag[run.dag_id]
+    for dag_id, runs in histories.items():
+        by_dag[dag_id].runs = sorted(runs, key=lambda run: (run.triggered_at, run.number))[-SHOWN_RUNS:]
+    _add_results(session, by_run)
 
 
 def failures(session: Session, runs: Iterable[RunRow]) -> dict[int, Failure]:
@@ -214,8 +203,22 @@ def _described(session: Session) -> Iterable[PipelineRow]:
         )  # fmt: skip
 
 
-def _last_runs(session: Session, dag_ids: list[str]) -> Iterable[tuple[RunRow, bool]]:
-    """Yield the last runs of each DAG and its last successful one, however long ago, in no order."""
+def _add_results(session: Session, by_run: dict[int, PipelineRow]) -> None:
+    wanted = select(XComModel.dag_run_id, XComModel.task_id, XComModel.value).where(
+        XComModel.dag_run_id.in_(by_run),
+        XComModel.task_id.in_(("evaluate_best", "release")),
+        XComModel.map_index == -1,
+        XComModel.key == RESULT,
+    )
+    for number, task_id, value in session.execute(wanted):
+        if task_id == "release":
+            by_run[number].release = as_mapping(value)
+        else:
+            by_run[number].evaluation = as_mapping(value)
+
+
+def _last_runs(session: Session, dag_ids: list[str], limit: int) -> Iterable[tuple[RunRow, bool]]:
+    """Yield the last runs of each DAG in no order; beyond one, also its last successful one, however long ago."""
     newest = (DagRun.run_after.desc(), DagRun.id.desc())
     ranked = (
         select(
@@ -227,7 +230,8 @@ def _last_runs(session: Session, dag_ids: list[str]) -> Iterable[tuple[RunRow, b
         .subquery()
     )  # fmt: skip
     is_last_success = and_(ranked.c.state == "success", ranked.c.place_in_state == 1)
-    wanted = select(ranked).where(or_(ranked.c.place <= SHOWN_RUNS, is_last_success))
+    is_recent = ranked.c.place <= limit
+    wanted = select(ranked).where(or_(is_recent, is_last_success) if limit > 1 else is_recent)
     for *columns, _, place_in_state in session.execute(wanted):
         run = RunRow(*columns)
         yield run, run.state == "success" and place_in_state == 1

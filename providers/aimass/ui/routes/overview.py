@@ -11,8 +11,9 @@ from fastapi.responses import HTMLResponse
 
 from aimass.ui.pages import page
 from aimass.ui.queries.attention import Question, import_failures, questions
-from aimass.ui.queries.pipelines import Failure, PipelineRow, add_results, failures, pipelines
+from aimass.ui.queries.pipelines import Failure, PipelineRow, add_history, failures, pipelines
 from aimass.ui.security import Reader, readable_dags
+from aimass.ui.strip import strip
 
 PAGE_ROWS = 50
 MOST_NEEDS = 8
@@ -54,10 +55,10 @@ def overview(
     sheets = max(1, -(-len(found) // PAGE_ROWS))
     sheet = min(max(1, sheet), sheets)
     shown = found[(sheet - 1) * PAGE_ROWS : sheet * PAGE_ROWS]
-    add_results(session, shown)
+    add_history(session, shown)
     counts = {standing: sum(row.standing == standing for row in rows) for standing in STANDINGS}
     return page(
-        request, "overview.html", place="overview", q=q, show=show, sheet=sheet, sheets=sheets, rows=shown,
+        request, "overview.html", place="overview", q=q, show=show, sheet=sheet, sheets=sheets, rows=shown, strip=strip,
         total=len(rows), found=len(found), counts=counts, needs=needs if every else needs[:MOST_NEEDS],
         more_needs=0 if every else max(0, len(needs) - MOST_NEEDS),
     )  # fmt: skip
