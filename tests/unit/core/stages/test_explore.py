@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from markupsafe import escape as html_escape
 
 from aimass.core.artifacts import Artifact
 from aimass.core.deps import Deps
@@ -19,6 +20,7 @@ from aimass.core.exploration.page import DETAILED_COLUMNS
 from aimass.core.exploration.profile import Exploration
 from aimass.core.stages.explore import STAGE, ExploreResult
 from aimass.core.testing.datasets import publish_rows
+from aimass.core.texts import speaking
 
 EVIL = "<img src=x onerror=alert(1)>"
 RNG = np.random.default_rng(5)
@@ -112,6 +114,21 @@ def test_awkward_columns_are_described_and_escaped(explore: Callable[..., Explor
     assert "https://" not in html
 
 
+def test_documents_are_english_and_hold_what_the_chinese_page_says(
+    explore: Callable[..., ExploreResult], deps: Deps
+) -> None:
+    result = explore(rows().with_columns(leak=pl.col("y").cast(pl.Float64)))
+    found, _ = read(result, deps)
+    assert found.findings[0].code == "leakage"
+    assert all(finding.text == str(finding.said) for finding in found.findings)
+    assert all(suspect.evidence == str(suspect.said) for suspect in found.leakage)
+    html = Artifact(result.uri, deps).read_bytes("report.zh.html").decode()
+    with speaking("zh"):
+        assert str(found.leakage[0].said) in html
+        assert all(html_escape(str(finding.said)) in html for finding in found.findings[1:4])
+    assert "No target" not in html
+
+
 def test_only_the_training_part_is_read(explore: Callable[..., ExploreResult], deps: Deps) -> None:
     first, _ = read(explore(rows(), test=rows().with_columns(number=pl.lit(1e9))), deps)
     assert first.rows == 400
@@ -171,9 +188,11 @@ def test_one_row_and_one_column(explore: Callable[..., ExploreResult], deps: Dep
 
 def test_hundreds_of_columns_stay_readable(explore: Callable[..., ExploreResult], deps: Deps) -> None:
     wide = pl.DataFrame({f"c{i}": RNG.normal(size=50) for i in range(DETAILED_COLUMNS + 20)})
-    found, html = read(explore(wide.with_columns(y=pl.Series(range(50)) % 2)), deps)
+    result = explore(wide.with_columns(y=pl.Series(range(50)) % 2))
+    found, html = read(result, deps)
     assert len(found.columns) == DETAILED_COLUMNS + 21
     assert html.count("<article") == DETAILED_COLUMNS
     assert "The other columns" in html
-    assert len(html) < 5_000_000
+    sizes = {file.name: file.bytes for file in Artifact(result.uri, deps).manifest.files}
+    assert max(sizes["report.html"], sizes["report.zh.html"]) < 5_000_000
     assert len(json.dumps(found.correlations.model_dump())) < 200_000
