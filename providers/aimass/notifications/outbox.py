@@ -22,7 +22,7 @@ from aimass.notifications.delivery import DeliverySettings
 FOLDER = ".notices"
 """Below the store's root; no project can be called so."""
 
-CLAIM = timedelta(minutes=10)
+CLAIM = timedelta(minutes=5)
 """For how long a message belongs to the process that sends it; then it may have died."""
 
 MAX_WAITING = 20

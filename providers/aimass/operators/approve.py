@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 
 NOTE = "note"
 NOTE_CHARACTERS = 300
-REPORTS = {
-    "evaluate_best": "the challenger on the test part",
-    "evaluate": "all candidates on validation",
-    "validate": "the data's validation",
-    "explore": "the data",
-}
-"""What the reports of a run's tasks are called, by task id."""
 
 
 class ApproveOperator(StageOperator, ApprovalOperator):
@@ -47,6 +40,8 @@ class ApproveOperator(StageOperator, ApprovalOperator):
         How long to wait; for ever when empty.
     on_timeout : str
         What silence means: ``reject`` skips the release, ``fail`` fails the run.
+    language : str
+        Of the question: ``en`` or ``zh``.
     **kwargs
         See `StageOperator`; `config` is that of `ReleaseOperator`. `notifiers` are told when an answer is wanted.
 
@@ -67,6 +62,7 @@ class ApproveOperator(StageOperator, ApprovalOperator):
         assigned_users: Sequence[str | HITLUser] = (),
         timeout_hours: float | None = 72,
         on_timeout: Literal["reject", "fail"] = "reject",
+        language: str = "en",
         **kwargs: Any,
     ) -> None:
         users = [{"id": one, "name": one} if isinstance(one, str) else one for one in assigned_users]
@@ -86,6 +82,7 @@ class ApproveOperator(StageOperator, ApprovalOperator):
         self.when = when
         self.timeout_hours = timeout_hours
         self.on_timeout = on_timeout
+        self.language = language
         # An answer is no data.
         self.outlets = []
 
@@ -140,31 +137,36 @@ class ApproveOperator(StageOperator, ApprovalOperator):
         if standing is not None:
             stands = f"version {standing.version} stands" if standing.version else "the refusal stands"
             return f"nothing would change: {stands} already under {standing.alias}"
-        self._ask(config, deps, self._links(context))
+        self._ask(config, deps, context)
         return ""
 
-    def _ask(self, config: ReleaseConfig, deps: Deps, links: Mapping[str, str]) -> None:
+    def _ask(self, config: ReleaseConfig, deps: Deps, context: Context) -> None:
         from aimass.core.release.comparison import compare
         from aimass.core.release.pieces import Addresses
         from aimass.core.release.question import body, subject
+        from aimass.core.texts import speaking
 
-        found = compare(
-            Addresses(config.model, config.features, config.raw, config.evaluation),
-            deps,
-            name=config.name,
-            alias=config.alias,
-            gate=config.gate,
-            registry=config.registry,
-        )
-        self.comparison_ = found
-        self.subject, self.body = subject(found), body(found, links)
+        with speaking(self.language):
+            self.comparison_ = found = compare(
+                Addresses(config.model, config.features, config.raw, config.evaluation),
+                deps,
+                name=config.name,
+                alias=config.alias,
+                gate=config.gate,
+                registry=config.registry,
+            )
+            self.subject, self.body = subject(found), body(found, self._links(context))
         self.log.info("%s\n%s", self.subject, self.body)
 
     def _links(self, context: Context) -> dict[str, str]:
         """Return the addresses of the reports that this DAG's tasks write."""
+        from aimass.core.release.question import REPORTS
+
         run = context["dag_run"]
         known = set(context["dag"].task_ids)
-        return {label: report_url(run.dag_id, run.run_id, task) for task, label in REPORTS.items() if task in known}
+        return {
+            str(label): report_url(run.dag_id, run.run_id, task) for task, label in REPORTS.items() if task in known
+        }
 
     def _passed(self, reason: str) -> dict[str, Any]:
         self.log.info("Nobody is asked: %s.", reason)

@@ -66,6 +66,7 @@ class Approval(Settings):
     on_timeout: Literal["reject", "fail"] = Field(
         default="reject", description="What silence means: the release is skipped, or the run fails."
     )
+    language: Literal["en", "zh"] = Field(default="en", description="The language of the question.")
 
 
 class Pipeline(Settings):
@@ -109,7 +110,7 @@ class Pipeline(Settings):
     evaluate: Section = Field(default={}, description="Metrics and threshold.")
     optimize: Section | None = Field(default=None, description="Search; left out when the section is.")
     approval: Approval | None = Field(
-        default=None, description="true or {assigned_users, timeout_hours, on_timeout}: a person approves each release."
+        default=None, description="true or {assigned_users, timeout_hours, …}: a person approves each release."
     )
     release: Section | None = Field(default=None, description="Release; left out when the section is.")
     notify: list[Section] = Field(

@@ -125,7 +125,7 @@ def compare(
         ],
         gate=[str(reason) for reason in verdict.reasons],
         passes=verdict.ok,
-        warnings=[str(caution.text) for caution in evaluation.warnings],
+        warnings=[str(caution.said or caution.text) for caution in evaluation.warnings],
     )
 
 

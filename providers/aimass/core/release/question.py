@@ -1,4 +1,4 @@
-"""The question that a person is asked before a release, as a line and as Markdown."""
+"""The question that a person is asked before a release, as a line and as Markdown, in the language that is spoken."""
 
 from __future__ import annotations
 
@@ -6,18 +6,30 @@ import re
 from collections.abc import Iterator, Mapping
 
 from aimass.core.release.comparison import Comparison, MetricChange
+from aimass.core.texts import Text, say
 
 SUBJECT_CHARACTERS = 200
+
+REPORTS: dict[str, Text] = {
+    "evaluate_best": say("the challenger on the test part"),
+    "evaluate": say("all candidates on validation"),
+    "validate": say("the data's validation"),
+    "explore": say("the data"),
+}
+"""What the reports of a run's tasks are called, by task id."""
 
 
 def subject(found: Comparison) -> str:
     """Return the question in one line of plain text."""
     first = found.metrics[0]
-    against = ""
+    asked = {"name": found.name, "alias": found.alias, "metric": first.name, "value": first.challenger}
+    line = say("Release {name} as {alias}? {metric} {value:.4g}", **asked)
     if found.champion is not None and first.champion is not None:
-        against = f"; version {found.champion.version} has {first.champion:.4g}"
-    line = f"Release {found.name} as {found.alias}? {first.name} {first.challenger:.4g}{against}"
-    return " ".join(line.split())[:SUBJECT_CHARACTERS]
+        against = {"version": found.champion.version, "before": first.champion}
+        line = say(
+            "Release {name} as {alias}? {metric} {value:.4g}; version {version} has {before:.4g}", **asked, **against
+        )
+    return " ".join(str(line).split())[:SUBJECT_CHARACTERS]
 
 
 def body(found: Comparison, links: Mapping[str, str]) -> str:
@@ -40,39 +52,53 @@ def markdown_text(text: str) -> str:
 
 def _paragraphs(found: Comparison, links: Mapping[str, str]) -> Iterator[str]:
     if found.passes:
-        yield "**The gate would let this model through.** Its certificate is made, and must hold, when it is released."
+        verdict = say("The gate would let this model through. Its certificate is made, and must hold, at the release.")
     else:
-        yield "**The gate would refuse this model, whatever is answered here.**"
+        verdict = say("The gate would refuse this model, whatever is answered here.")
+    yield f"**{verdict}**"
     if found.warnings:
-        yield "\n".join(f"> ⚠ {markdown_text(text)}" for text in found.warnings).replace("\n", "\n>\n")
-    yield f"### Test part: {found.rows:,} rows, {found.positives:,} of them positive"
-    which = f"version {markdown_text(found.champion.version)}" if found.champion else "none yet"
-    head = f"| metric | challenger | champion ({which}) | difference |\n|---|--:|--:|--:|"
-    yield "\n".join([head, *(_row(change) for change in found.metrics)])
-    yield "\n".join(f"- gate {markdown_text(line)}" for line in found.gate)
+        yield "\n>\n".join(f"> ⚠ {markdown_text(text)}" for text in found.warnings)
+    rows = say("Test part: {rows:,} rows, {positives:,} of them positive", rows=found.rows, positives=found.positives)
+    yield f"### {rows}"
+    which = say("champion (none yet)")
+    if found.champion is not None:
+        which = say("champion (version {version})", version=markdown_text(found.champion.version))
+    columns = [say("metric"), say("challenger"), which, say("difference")]
+    head = f"| {' | '.join(map(str, columns))} |"
+    yield "\n".join([head, "|---|--:|--:|--:|", *(_row(change) for change in found.metrics)])
+    checks = [say("gate {check}", check=markdown_text(line)) for line in found.gate]
+    yield "\n".join(f"- {check}" for check in checks)
     yield "\n".join(f"- {line}" for line in _both(found))
     if links:
-        yield "Reports: " + " · ".join(f"[{markdown_text(label)}]({_address(url)})" for label, url in links.items())
+        named = [f"[{markdown_text(label)}]({_address(url)})" for label, url in links.items()]
+        yield str(say("Reports: {links}", links=" · ".join(named)))
 
 
 def _row(change: MetricChange) -> str:
     champion = "–" if change.champion is None else f"{change.champion:.6g}"
     difference = "–" if change.difference is None else f"{change.difference:+.3g}"
-    word = {True: " better", False: " **worse**", None: ""}[change.is_better]
+    better, worse = say("better"), say("worse")
+    word = {True: f" {better}", False: f" **{worse}**", None: ""}[change.is_better]
     return f"| {markdown_text(change.name)} | {change.challenger:.6g} | {champion} | {difference}{word} |"
 
 
 def _both(found: Comparison) -> Iterator[str]:
-    family = f", a {markdown_text(found.family)}" if found.family != found.candidate else ""
-    yield f"**Challenger:** {markdown_text(found.candidate)}{family}, positive from {found.threshold:.4g} on."
+    challenger = {"name": markdown_text(found.candidate), "threshold": found.threshold}
+    if found.family == found.candidate:
+        yield str(say("Challenger: {name}, positive from {threshold:.4g} on.", **challenger))
+    else:
+        family = markdown_text(found.family)
+        yield str(say("Challenger: {name}, a {family}, positive from {threshold:.4g} on.", family=family, **challenger))
     if found.champion is None:
-        yield f"**Champion:** none; this would be the first version under {markdown_text(found.alias)}."
+        yield str(
+            say("Champion: none; this would be the first version under {alias}.", alias=markdown_text(found.alias))
+        )
         return
-    yield f"**Champion:** version {markdown_text(found.champion.version)}. " + markdown_text(
-        found.champion.certificate or "Its certificate is out of reach."
-    )
+    certificate = found.champion.certificate or str(say("Its certificate is out of reach."))
+    version = say("Champion: version {version}.", version=markdown_text(found.champion.version))
+    yield f"{version} {markdown_text(certificate)}"
     if found.champion.moved:
-        yield f"**Last move:** {markdown_text(found.champion.moved)}"
+        yield str(say("Last move: {move}", move=markdown_text(found.champion.moved)))
 
 
 def _address(url: str) -> str:

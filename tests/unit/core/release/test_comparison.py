@@ -12,7 +12,8 @@ from aimass.core.errors import ConfigError
 from aimass.core.release.comparison import Comparison, MetricChange, compare
 from aimass.core.release.gate import GateSettings
 from aimass.core.release.pieces import Addresses
-from aimass.core.release.question import body, markdown_text, subject
+from aimass.core.release.question import REPORTS, body, markdown_text, subject
+from aimass.core.texts import speaking
 from tests.releasing import make_release, run
 from tests.searching import make_deps
 
@@ -68,6 +69,14 @@ def test_the_first_model_has_no_rival_and_the_next_is_held_against_it(
     assert "champion (version 1)" in text
     assert "[the challenger](http://airflow/aimass/x%281%29)" in text
     assert "version 1 has" in subject(second)
+
+
+def test_the_question_is_asked_in_the_language_that_is_spoken(deps: Deps, strong: dict[str, Any]) -> None:
+    with speaking("zh"):
+        found = compared(deps, strong)
+        text = subject(found) + body(found, {str(REPORTS["explore"]): "http://x"})
+    english = {"Release ", "The gate would", "rows", "metric ", "Challenger", "Champion", "Reports", "the data"}
+    assert {word for word in english if word in text} == set()
 
 
 def test_what_the_gate_would_say_stands_first(deps: Deps, strong: dict[str, Any]) -> None:
