@@ -1,4 +1,4 @@
-"""A table as somebody in China keeps it in Excel: Chinese columns and classes, in the encoding that Excel saves there."""
+"""A table as somebody in China keeps it in Excel: Chinese columns and classes, spelt as Excel does."""
 
 from __future__ import annotations
 

@@ -18,9 +18,13 @@ from babel.messages.pofile import read_po, write_po
 
 ROOT = Path(__file__).resolve().parent.parent
 # The catalog's folder, and the folder whose sentences it holds.
-CATALOGS = {"providers/aimass/core/reports/locale": "providers/aimass/core"}
-METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
-OPTIONS = {"**/templates/**.html": {"trimmed": "true", "silent": "false"}}
+CATALOGS = {
+    "providers/aimass/core/reports/locale": "providers/aimass/core",
+    "providers/aimass/notifications/locale": "providers/aimass/notifications",
+    "providers/aimass/ui/locale": "providers/aimass/ui",
+}
+METHODS = [("**.py", "python"), ("**/templates/**", "jinja2")]
+OPTIONS = {"**/templates/**": {"trimmed": "true", "silent": "false", "extensions": "jinja2.ext.do"}}
 KEYWORDS = {"say": None, "translate": None, "translate_count": (1, 2), "_": None, "gettext": None, "ngettext": (1, 2)}
 PLACEHOLDER = re.compile(r"%\(\w+\)s|\{\w*(?:![rs])?(?::[^{}]*)?\}")
 
@@ -33,6 +37,8 @@ def sentences(folder: str) -> Catalog:
         catalog.add(message, locations=[(f"{folder}/{file}", line)])
     if folder == "providers/aimass/core":
         add_metrics(catalog)
+    if folder == "providers/aimass/ui":
+        add_forms(catalog)
     return catalog
 
 
@@ -44,6 +50,18 @@ def add_metrics(catalog: Catalog) -> None:
         metric = METRICS.load(name)
         for text in (metric.title, metric.explanation):
             catalog.add(text, locations=[("providers/aimass/core/evaluation/metrics.py", 0)])
+
+
+def add_forms(catalog: Catalog) -> None:
+    """Add what the fields of our forms are called and say about themselves."""
+    from aimass.pipelines.forms import FORMS, form_params
+
+    for name in FORMS.names():
+        for param in form_params(FORMS.load(name)).values():
+            schema = param.schema
+            choices = schema.get("values_display", {}).values()
+            for text in (schema["title"], param.description, schema["section"], *choices):
+                catalog.add(text, locations=[("providers/aimass/pipelines/forms", 0)])
 
 
 def updated(path: Path, template: Catalog) -> Catalog:

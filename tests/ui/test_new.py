@@ -47,10 +47,9 @@ def answers(user: TestClient, address: str, **changed: str) -> dict[str, str]:
     for name, options in re.findall(r'<select (?:id="[^"]*" )?name="([^"]+)"(.*?)</select>', form, re.DOTALL):
         chosen = re.search(r'<option value="([^"]*)" selected', options)
         fields[name] = chosen[1] if chosen else ""
-    for name, value in re.findall(r'<input type="checkbox"[^>]*name="([^"]+)" value="([^"]+)" checked', form):
-        fields[name] = value
+    ticked = re.findall(r'<input type="checkbox"[^>]*name="([^"]+)" value="([^"]+)" checked', form)
     hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', form)
-    return {**fields, **dict(hidden), **changed}
+    return {**fields, **dict(ticked), **dict(hidden), **changed}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])

@@ -5,7 +5,7 @@ Who does what::
     plugin.py            what Airflow loads: menu entry, tabs, the app (imported by the API server only)
     app.py               the app: routes, static files, errors as pages, security headers
     security.py          who reads: Airflow's user, Airflow's permission on a DAG
-    pages.py, i18n.py    templates, languages, what every page is given
+    pages.py, languages.py  templates, languages, what every page is given
     queries/             what Airflow's database knows: pipelines, runs, tasks' results, approvals
     surroundings.py      the store and the registry, as a stage of that pipeline would see them
     routes/              one file per page

@@ -14,8 +14,9 @@ from fastapi.responses import HTMLResponse
 
 from aimass.core.reports import number, percent, short
 from aimass.core.reports.page import size
+from aimass.core.texts import LANGUAGES
 from aimass.links.pages import PREFIX
-from aimass.ui.i18n import LANGUAGES, choose, translations
+from aimass.ui.languages import choose, translations
 
 CHOSEN_COOKIE = "aimass_language"
 """The language that the reader chose here; it outlives the session."""

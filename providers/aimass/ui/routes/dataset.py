@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from aimass.core.manifest import Part
 from aimass.ui.columns import column_lines, exploration_of
-from aimass.ui.i18n import translations
+from aimass.ui.languages import translations
 from aimass.ui.lineage import lineage_of
 from aimass.ui.lineage_picture import lineage_picture
 from aimass.ui.outputs import output_of

@@ -20,7 +20,7 @@ from aimass.links.mlflow import version_page
 from aimass.pipelines.forms import dag_of_project
 from aimass.ui.card import card_html
 from aimass.ui.feature_flow import feature_flow
-from aimass.ui.i18n import translations
+from aimass.ui.languages import translations
 from aimass.ui.model_plots import compared, explained, titled, trends
 from aimass.ui.pages import language_of, page
 from aimass.ui.queries.results import TaskKey, results_of_run
@@ -33,6 +33,7 @@ from aimass.ui.registered import (
     find_model,
     metrics_of,
     model_lines,
+    past_the_ledger,
     released,
     run_of,
     run_of_move,
@@ -72,7 +73,8 @@ def model(request: Request, name: str, session: SessionDep, reader: Reader, vers
     readable_run = run if run is not None and may_read(reader, run.dag_id) else None
     return page(
         request, "model.html", place="models", model=registered, dag_id=dag_id, versions=versions, chosen=chosen,
-        moves=moves[::-1], broken=broken, released=left, comparison=compared(versions), trends=trends(versions),
+        moves=moves[::-1], broken=broken, strays={} if broken else past_the_ledger(registered, moves),
+        released=left, comparison=compared(versions), trends=trends(versions),
         run=readable_run, task=_release_task(session, readable_run, left),
         explained=partial(explained, language=language), titled=partial(titled, language=language),
         card=card_html(left.card) if left is not None else "", mlflow=_mlflow_page(deps, chosen),
