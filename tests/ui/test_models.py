@@ -141,6 +141,18 @@ def test_a_broken_ledger_is_told(stored: MadeRun, reader: TestClient, two_versio
     assert len(Ledger(deps_of(stored), two_versions).entries()) == 2
 
 
+def test_an_alias_that_was_moved_past_the_ledger_is_told(
+    stored: MadeRun, reader: TestClient, two_versions: str
+) -> None:
+    registry = open_registry({"type": "mlflow"}, deps_of(stored))
+    assert "without a release" not in page_of(reader, two_versions)
+    registry.set_alias(two_versions, "champion", "1")
+    try:
+        assert "points champion at version 1" in page_of(reader, two_versions)
+    finally:
+        registry.set_alias(two_versions, "champion", "2")
+
+
 @pytest.fixture
 def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A server that takes connections and never says a word."""

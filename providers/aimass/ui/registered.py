@@ -18,7 +18,7 @@ from aimass.core.release.base import ModelRegistry, RegisteredModel, Version
 from aimass.core.release.certificate import Certificate
 from aimass.core.release.ledger import AliasMove, Ledger
 from aimass.core.release.pieces import CARD_FILE, CERTIFICATE_FILE, METRICS_TAG, OUTPUT_TAG
-from aimass.core.release.promotion import open_registry
+from aimass.core.release.promotion import PREVIOUS, open_registry
 from aimass.pipelines.forms import dag_of_project
 from aimass.ui.outputs import PublishedOutput, published
 from aimass.ui.patience import patiently
@@ -144,6 +144,13 @@ def best_version(metric: str, values: Mapping[str, float]) -> str | None:
     return max(finite, key=lambda version: sign * finite[version])
 
 
+def past_the_ledger(model: RegisteredModel, moves: Sequence[AliasMove]) -> dict[str, str]:
+    """Return the aliases that do not point where the ledger's last entry says, with the version that it says or ""."""
+    recorded = {move.alias: move.new_version for move in moves}
+    standing = {alias: number for alias, number in model.aliases.items() if alias != PREVIOUS}
+    return {alias: recorded.get(alias, "") for alias, number in standing.items() if recorded.get(alias) != number}
+
+
 def run_of(moves: Sequence[AliasMove], version: Version) -> Run | None:
     """Return the run that put `version` into use first, as the ledger has it."""
     move = next((move for move in moves if move.new_version == version.version), None)
@@ -178,6 +185,8 @@ def _line(deps: Deps, registry: ModelRegistry, model: RegisteredModel) -> ModelL
         move = Ledger(deps, model.name).last(CHAMPION)
     except AimassError:
         move = None  # a broken chain is told on the model's own page
+    if move is not None and move.new_version != standing:
+        move = None  # the alias was moved past the ledger: idem
     return ModelLine(model, dag_of_project(model.project), versions, champion, move)
 
 
