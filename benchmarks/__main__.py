@@ -6,7 +6,7 @@ import argparse
 import subprocess
 import sys
 
-NAMES = ("parse", "memory", "overhead", "demo_time")
+NAMES = ("parse", "memory", "ui_overview", "overhead", "demo_time")
 
 
 def main() -> int:
