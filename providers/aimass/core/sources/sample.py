@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import polars as pl
@@ -19,7 +20,8 @@ EXAMPLES = 3
 CELL_CHARACTERS = 80
 
 
-class Sample(BaseModel):
+@dataclass(frozen=True)
+class Sample:
     """The first rows.
 
     Attributes
@@ -33,8 +35,6 @@ class Sample(BaseModel):
     is_whole : bool
         Whether the source has no others.
     """
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     rows: pl.DataFrame
     reasons: dict[str, int]

@@ -57,5 +57,7 @@ def _flat(field: Mapping[str, Any]) -> dict[str, Any]:
         shape.setdefault("values_display", {name: name.replace("_", " ") for name in choices})
     if optional:
         shape["type"] = [shape["type"], "null"]
-        shape.update({"enum": [*shape["enum"], None]} if "enum" in shape else {})
+        if "enum" in shape:
+            shape["enum"] = [*shape["enum"], None]
+            shape["values_display"] = {**shape["values_display"], "null": "–"}
     return shape

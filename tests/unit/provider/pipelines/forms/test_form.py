@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from aimass.pipelines.forms import (
 from aimass.pipelines.forms.base import MAX_ROUNDS
 from aimass.pipelines.forms.dags import form_dags
 from aimass.pipelines.forms.file import FileForm
+from aimass.pipelines.forms.pipeline import PipelineForm
 from aimass.pipelines.model import Pipeline
 
 GOOD = {"name": "churn", "file": "/data/客户.csv", "target": "流失"}
@@ -175,3 +177,8 @@ def test_a_form_that_cannot_become_a_dag_says_so_and_harms_no_other(monkeypatch:
     assert set(dags) == {"aimass_train_file", "aimass_train_gone"}
     assert "broken" in dags["aimass_train_gone"].tags
     assert "GoneForm" in (dags["aimass_train_gone"].doc_md or "") or "gone" in (dags["aimass_train_gone"].doc_md or "")
+
+
+def test_every_field_is_on_the_page_about_forms() -> None:
+    page = (Path(__file__).resolve().parents[5] / "docs" / "forms.md").read_text(encoding="utf-8")
+    assert [name for name in (*FileForm.model_fields, *PipelineForm.model_fields) if f"`{name}`" not in page] == []
