@@ -10,8 +10,9 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import BaseXCom, Param
 from airflow.sdk.definitions.param import ParamsDict
 
+from aimass.core.errors import NotAllowedError
 from aimass.links.pages import report_url
-from aimass.operators.failures import StageFailedError, translated_failures
+from aimass.operators.failures import translated_failures
 from aimass.operators.stage import StageOperator
 
 if TYPE_CHECKING:
@@ -98,8 +99,11 @@ class ApproveOperator(StageOperator, ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Return the answer; what comes after a rejection is skipped."""
-        answer = self._answer(event) if "error" not in event else {}
-        if answer and not answer["approved"]:
+        if "error" in event:
+            with translated_failures(), self._told_failure(context):
+                raise self._no_answer(event)
+        answer = self._answer(event)
+        if not answer["approved"]:
             self.log.info("%s. The release is skipped; the run goes on without it.", answer["reason"])
             # Airflow ends a task that skips others by an exception: what it returns would be lost.
             context["ti"].xcom_push(key=BaseXCom.XCOM_RETURN_KEY, value=answer)
@@ -112,18 +116,16 @@ class ApproveOperator(StageOperator, ApprovalOperator):
         user = event.get("responded_by_user")
         who = str(user["name"] or user["id"]) if user else ""
         note = " ".join(str((event["params_input"] or {}).get(NOTE) or "").split())[:NOTE_CHARACTERS]
-        by = f" by {who}" if who else f": nobody answered within {self.timeout_hours:g} hours"
+        by = f" by {who}" if who else ": nobody answered in time"
         reason = f"{'approved' if approved else 'rejected'}{by}" + (f": {note}" if note else "")
         return {"approved": approved, "asked": True, "who": who, "note": note, "reason": reason}
 
-    def process_trigger_event_error(self, event: dict[str, Any]) -> None:
-        """Fail with one sentence, and without asking again."""
+    def _no_answer(self, event: Mapping[str, Any]) -> NotAllowedError:
         if event["error_type"] == "timeout":
-            raise StageFailedError(
-                f"Nobody answered within {self.timeout_hours:g} hours, and on_timeout is 'fail'. "
-                "Clear this task to ask again."
-            )
-        raise StageFailedError(f"The answer could not be taken: {event['error']}. Clear this task to ask again.")
+            what = f"Nobody answered within {self.timeout_hours:g} hours, and on_timeout is 'fail'"
+        else:
+            what = f"The answer could not be taken: {event['error']}"
+        return NotAllowedError(what, hint="Clear this task to ask again")
 
     def _prepare(self, context: Context) -> str:
         """Write subject and body; return why nobody needs to be asked, or nothing."""

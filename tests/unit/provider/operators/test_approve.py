@@ -135,7 +135,7 @@ def test_a_rejection_skips_the_release() -> None:
         operator >> ReleaseOperator(task_id="release", approval_task_id="approve")
     for reason, event in {
         "rejected by grace": answer("Reject"),
-        "rejected: nobody answered within 72 hours": answer("Reject", responded_by_user=None, timedout=True),
+        "rejected: nobody answered in time": answer("Reject", responded_by_user=None, timedout=True),
     }.items():
         instance = Instance()
         with pytest.raises(DownstreamTasksSkipped) as skipping:
@@ -150,8 +150,10 @@ def test_a_rejection_skips_the_release() -> None:
 def test_silence_fails_without_a_retry_where_the_pipeline_says_so(config: dict[str, Any]) -> None:
     operator = task(config, on_timeout="fail", timeout_hours=0.5)
     assert operator.defaults is None
+    instance = Instance()
     with pytest.raises(AirflowFailException, match=r"within 0\.5 hours"):
-        operator.execute_complete(context(operator), {"error": "late", "error_type": "timeout"})
+        operator.execute_complete(context(operator, instance), {"error": "late", "error_type": "timeout"})
+    assert "Nobody answered" in instance.results["failure"]["message"]
 
 
 def test_an_approval_goes_into_the_ledger(
