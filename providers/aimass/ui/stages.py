@@ -55,6 +55,8 @@ class StageView:
         Of running tasks: label, share done (0 to 1, or None) and what the stage says.
     failure : str
         Why it failed, in the stage's own words.
+    failed_with_report : bool
+        Whether it published a report that says more.
     """
 
     name: str
@@ -66,6 +68,7 @@ class StageView:
     reused: bool
     has_result: bool
     failure: str = ""
+    failed_with_report: bool = False
 
     @property
     def state(self) -> str:
@@ -88,7 +91,7 @@ class StageView:
     @property
     def has_report(self) -> bool:
         """Whether its task has published a report that can be shown."""
-        return self.has_result and self.name in WITH_REPORT
+        return self.failed_with_report or (self.has_result and self.name in WITH_REPORT)
 
     @property
     def has_dataset(self) -> bool:
@@ -135,6 +138,7 @@ def _stage(name: str, tasks: list[TaskRow], record: Record) -> StageView:
     keyed = [(TaskKey(task.task_id, task.map_index), task) for task in tasks]
     told = [(task.label, record.results[key]) for key, task in keyed if key in record.results]
     figure, facts = figures(name, told)
+    failure = next((record.failures[key] for key, _ in keyed if key in record.failures), {})
     return StageView(
         name,
         tasks,
@@ -148,7 +152,8 @@ def _stage(name: str, tasks: list[TaskRow], record: Record) -> StageView:
         ],
         reused=bool(told) and all(result.get("reused") for _, result in told),
         has_result=bool(told),
-        failure=next((str(record.failures[key].get("message", "")) for key, _ in keyed if key in record.failures), ""),
+        failure=str(failure.get("message", "")),
+        failed_with_report=bool(failure.get("report")),
     )
 
 

@@ -19,9 +19,11 @@ class TaskKey(NamedTuple):
     map_index: int = -1
 
 
-def result_of(session: Session, dag_id: str, run_id: str, task: TaskKey) -> dict[str, Any] | None:
-    """Return what the task returned, or None where it has returned nothing (yet)."""
-    wanted = _wanted(dag_id, [run_id]).where(XComModel.task_id == task.task_id, XComModel.map_index == task.map_index)
+def result_of(session: Session, dag_id: str, run_id: str, task: TaskKey, *, key: str = RESULT) -> dict[str, Any] | None:
+    """Return what the task returned, or None where it has returned nothing (yet); or what else it left under `key`."""
+    wanted = _wanted(dag_id, [run_id], key).where(
+        XComModel.task_id == task.task_id, XComModel.map_index == task.map_index
+    )
     return next((as_mapping(value) for *_, value in session.execute(wanted)), None)
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from aimass.core.errors import NotFoundError
+from aimass.operators.failures import FAILURE_KEY
 from aimass.ui.outputs import PublishedOutput, output_of
 from aimass.ui.pages import REPORT_POLICY, language_of, page, safe_headers
 from aimass.ui.queries.results import TaskKey, result_of
@@ -55,7 +56,12 @@ def _report(session: Any, reader: str, dag_id: str, run_id: str, task: TaskKey) 
     NotFoundError
         There is no such task, it has not ended, or its stage writes none.
     """
-    found = output_of(deps_for(reader), result_of(session, dag_id, run_id, task))
+    result = result_of(session, dag_id, run_id, task)
+    if result is None:
+        # A release that was refused and data that do not hold have failed, and have a report that says why.
+        failure = result_of(session, dag_id, run_id, task, key=FAILURE_KEY) or {}
+        result = {"uri": str(failure.get("report", "")).rpartition("/")[0]}
+    found = output_of(deps_for(reader), result)
     if not found.has(REPORT):
         raise NotFoundError(f"{found.manifest.stage} writes no report.")
     return found
