@@ -145,8 +145,9 @@ class _Flow:
             key, maker = f"feature {number}", self._maker[names[0]]
             raw = {origin for name in names for origin in self._origins[name].raw}
             if len(names) > 1 and len(raw) == 1:
-                count = self._words.ngettext("%(num)s feature", "%(num)s features", len(names)) % {"num": len(names)}
-                self._boxes.append(Box(key, column, raw.pop(), count, self._listed(names), "feature"))
+                self._boxes.append(
+                    Box(key, column, raw.pop(), self._features(len(names)), self._listed(names), "feature")
+                )
             else:
                 self._add(key, column, names, "", "feature")
             self._carried[maker, key] = dict.fromkeys(names)
@@ -174,13 +175,17 @@ class _Flow:
 
     def _add(self, key: str, column: int, names: Sequence[str], detail: str, tone: str) -> None:
         """Add a box for one or several columns."""
-        hover = f"{self._columns(len(names))}:\n{self._listed(names)}" if len(names) > 1 else names[0]
-        title = names[0] if len(names) == 1 else self._columns(len(names))
+        count = self._features(len(names)) if tone == "feature" else self._columns(len(names))
+        hover = f"{count}:\n{self._listed(names)}" if len(names) > 1 else names[0]
+        title = names[0] if len(names) == 1 else count
         told = detail if len(names) == 1 else ", ".join(names[:6])
         self._boxes.append(Box(key, column, title, told, f"{hover}\n{detail}".strip(), tone))
 
     def _columns(self, count: int) -> str:
         return self._words.ngettext("%(num)s column", "%(num)s columns", count) % {"num": f"{count:,}"}
+
+    def _features(self, count: int) -> str:
+        return self._words.ngettext("%(num)s feature", "%(num)s features", count) % {"num": f"{count:,}"}
 
     def _listed(self, names: Iterable[str]) -> str:
         listed = list(names)

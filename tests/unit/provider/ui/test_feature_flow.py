@@ -51,7 +51,7 @@ def test_few_columns_are_drawn_one_by_one() -> None:
 def test_hundreds_of_columns_stay_readable() -> None:
     drawing = drawn(wide_graph(120, 40))
     assert titles(drawing, "raw") == ["120 columns", "40 columns"]
-    assert titles(drawing, "feature") == ["120 columns", "200 columns"]
+    assert titles(drawing, "feature") == ["120 features", "200 features"]
     assert len(drawing.boxes) < 12
     assert all(placed.box.hover.count("\n") < 40 for placed in drawing.boxes)
     heaviest = max(drawing.curves, key=lambda curve: curve.width)
