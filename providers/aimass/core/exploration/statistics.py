@@ -232,7 +232,9 @@ def bin_edges(summary: dict[str, Any], values: pl.Series, *, whole: bool) -> Flo
         low, high = math.floor(low), math.ceil(high)
         width = math.ceil((high - low + 1) / BINS)
         return low - 0.5 + width * np.arange(math.ceil((high - low + 1) / width) + 1, dtype=np.float64)
-    edges: Floats = low + (high / BINS - low / BINS) * np.arange(BINS + 1, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        # The last edge may be rounded beyond the hugest number; it is `high` in any case.
+        edges: Floats = low + (high / BINS - low / BINS) * np.arange(BINS + 1, dtype=np.float64)
     edges[-1] = high
     edges = np.unique(edges[np.isfinite(edges)])
     return edges if len(edges) > 1 else np.array([low, high])
