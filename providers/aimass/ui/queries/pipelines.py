@@ -24,6 +24,9 @@ TAG = "aimass"
 SHOWN_RUNS = 15
 HEALTH_RUNS = 10
 ACTIVE = ("queued", "running")
+_RUN_COLUMNS: tuple[Any, ...] = (
+    DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after, DagRun.start_date, DagRun.end_date
+)  # fmt: skip
 
 
 class RunRow(NamedTuple):
@@ -126,8 +129,8 @@ class PipelineRow:
 def pipelines(session: Session, readable: set[str]) -> list[PipelineRow]:
     """Return the pipelines among the DAGs `readable`, each with its newest run, the one with the newest run first."""
     rows = {row.dag_id: row for row in _described(session) if row.dag_id in readable}
-    for run, _ in _last_runs(session, list(rows), 1):
-        rows[run.dag_id].runs.append(run)
+    for run in _newest_runs(session, list(rows)):
+        rows[run.dag_id].runs = [run]
     named = sorted(rows.values(), key=lambda row: row.name)
     return sorted(named, key=lambda row: row.last.triggered_at.timestamp() if row.last else 0, reverse=True)
 
@@ -137,7 +140,7 @@ def add_history(session: Session, rows: Iterable[PipelineRow]) -> None:
     by_dag = {row.dag_id: row for row in rows}
     by_run: dict[int, PipelineRow] = {}
     histories: dict[str, list[RunRow]] = {dag_id: [] for dag_id in by_dag}
-    for run, is_last_success in _last_runs(session, list(by_dag), SHOWN_RUNS):
+    for run, is_last_success in _last_runs(session, list(by_dag)):
         histories[run.dag_id].append(run)
         if is_last_success:
             by_run[run.number] = by_dag[run.dag_id]
@@ -217,21 +220,34 @@ def _add_results(session: Session, by_run: dict[int, PipelineRow]) -> None:
             by_run[number].evaluation = as_mapping(value)
 
 
-def _last_runs(session: Session, dag_ids: list[str], limit: int) -> Iterable[tuple[RunRow, bool]]:
-    """Yield the last runs of each DAG in no order; beyond one, also its last successful one, however long ago."""
+def _newest_runs(session: Session, dag_ids: list[str]) -> Iterable[RunRow]:
+    """Yield the newest run of each DAG."""
+    newest = (
+        select(DagRun.dag_id, func.max(DagRun.run_after).label("run_after"))
+        .where(DagRun.dag_id.in_(dag_ids))
+        .group_by(DagRun.dag_id)
+        .subquery()
+    )
+    is_newest = and_(DagRun.dag_id == newest.c.dag_id, DagRun.run_after == newest.c.run_after)
+    # Of two at the same moment, the later one is written last.
+    for columns in session.execute(select(*_RUN_COLUMNS).join(newest, is_newest).order_by(DagRun.id)):
+        yield RunRow(*columns)
+
+
+def _last_runs(session: Session, dag_ids: list[str]) -> Iterable[tuple[RunRow, bool]]:
+    """Yield the last runs of each DAG and its last successful one, however long ago, in no order."""
     newest = (DagRun.run_after.desc(), DagRun.id.desc())
     ranked = (
         select(
-            DagRun.id, DagRun.dag_id, DagRun.run_id, DagRun.state, DagRun.run_after, DagRun.start_date, DagRun.end_date,
+            *_RUN_COLUMNS,
             func.row_number().over(partition_by=DagRun.dag_id, order_by=newest).label("place"),
             func.row_number().over(partition_by=(DagRun.dag_id, DagRun.state), order_by=newest).label("place_in_state"),
         )
         .where(DagRun.dag_id.in_(dag_ids))
         .subquery()
-    )  # fmt: skip
+    )
     is_last_success = and_(ranked.c.state == "success", ranked.c.place_in_state == 1)
-    is_recent = ranked.c.place <= limit
-    wanted = select(ranked).where(or_(is_recent, is_last_success) if limit > 1 else is_recent)
+    wanted = select(ranked).where(or_(ranked.c.place <= SHOWN_RUNS, is_last_success))
     for *columns, _, place_in_state in session.execute(wanted):
         run = RunRow(*columns)
         yield run, run.state == "success" and place_in_state == 1
