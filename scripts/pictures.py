@@ -11,10 +11,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from playwright.sync_api import Browser, sync_playwright
+
 from demo.customers import TARGET, write_customers
 from demo.home import REPOSITORY, USER, Home
 from demo.newcomer import Newcomer, Wish
-from playwright.sync_api import Browser, sync_playwright
 
 PICTURES = REPOSITORY / "docs" / "pictures"
 LOCALES = {"en": "en-US", "zh": "zh-CN"}

@@ -52,7 +52,9 @@ def test_from_the_login_to_a_released_version(
     def on_step(step: str) -> None:
         steps.append(step)
         page.screenshot(path=pictures / f"{len(steps):02}-{step}.png")
+        # Nothing can be evaluated in a report's frame, where no script may run; test_reports.py looks at those.
         ours = [frame for frame in page.frames if "/aimass/" in frame.url and "/plugin/" not in frame.url]
+        ours = [frame for frame in ours if "/report/content" not in frame.url]
         for frame in ours:
             assert frame.evaluate("document.documentElement.lang") == language, (step, frame.url)
             faults.extend(f"{step}: {fault}" for fault in axe(frame))
