@@ -55,7 +55,7 @@ env-browser: ## install what tests/browser needs (Chromium, a Chinese font), or 
 
 .PHONY: test
 test: env ## the fast tests: no root, no services, at most 5 minutes
-	@$(PYTEST) -n $(WORKERS) -m "not (slow or integration or crash or e2e)" $(addprefix tests/,$(FAST_GROUPS)) $(PYTEST_ARGS)
+	@$(PYTEST) -n $(WORKERS) --dist loadgroup -m "not (slow or integration or crash or e2e)" $(addprefix tests/,$(FAST_GROUPS)) $(PYTEST_ARGS)
 
 .PHONY: test-all
 test-all: env ## every test, one group after the other; real servers are started by the tests themselves
@@ -71,7 +71,7 @@ test-all: env ## every test, one group after the other; real servers are started
 .PHONY: $(addprefix test-,$(GROUPS))
 $(addprefix test-,$(FAST_GROUPS)): test-%: env
 	@mkdir -p reports
-	$(PYTEST) -n $(WORKERS) --junitxml=reports/$*.xml tests/$* $(PYTEST_ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadgroup --junitxml=reports/$*.xml tests/$* $(PYTEST_ARGS)
 
 $(addprefix test-,$(SLOW_GROUPS)): test-%: env
 	@mkdir -p reports

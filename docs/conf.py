@@ -1,4 +1,4 @@
-"""The documentation as a site: `make docs` builds it into build/site with Sphinx, from the Markdown that is read here."""
+"""The documentation as a site: `make docs` builds build/site with Sphinx, from the Markdown that is read here."""
 
 from __future__ import annotations
 

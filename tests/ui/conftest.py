@@ -32,6 +32,14 @@ SETTINGS = {
     "AIRFLOW__API_AUTH__JWT_SECRET": "a secret of these tests alone, which is long enough to sign with by SHA-512",
 }
 Client = Callable[[SimpleAuthManagerUser], TestClient]
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of this folder on one worker: Airflow's app and the run that was made cost half a minute."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("ui"))
 
 
 @functools.cache

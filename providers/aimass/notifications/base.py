@@ -8,18 +8,10 @@ from typing import Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from aimass.core import settings
+from aimass.core.texts import Text
 
 Kind = Literal["success", "failure", "refusal", "approval"]
 KINDS: tuple[Kind, ...] = ("success", "failure", "refusal", "approval")
-
-
-class Fact(BaseModel):
-    """A line of a notice, to be put into the reader's language."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    message: str = Field(description="In English, with placeholders as str.format knows them.")
-    values: dict[str, str] = Field(default={}, description="What stands in the placeholders.")
 
 
 class Notice(BaseModel):
@@ -35,7 +27,7 @@ class Notice(BaseModel):
     tasks: list[str] = Field(default=[], description="The tasks that failed, or the one that asks.")
     error: str = Field(default="", description="Class of the error, such as TargetError.")
     message: str = Field(default="", description="What happened, in a sentence.")
-    lines: list[Fact] = Field(default=[], description="Facts, one by one: metrics, the version; strings in templates.")
+    lines: list[Text] = Field(default=[], description="Facts, one by one: metrics, the version; strings in templates.")
     run_url: str = Field(default="", description="The run's page.")
     report_url: str = Field(default="", description="The report that says more.")
     approval_url: str = Field(default="", description="Where the question is answered.")

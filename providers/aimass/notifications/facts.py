@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aimass.core.texts import Text, say
 from aimass.links.airflow_pages import airflow_run_url, approval_url
 from aimass.links.pages import report_url
-from aimass.notifications.base import Fact, Kind, Notice
+from aimass.notifications.base import Kind, Notice
 from aimass.operators.failures import FAILURE_KEY
 
 if TYPE_CHECKING:
@@ -74,9 +75,11 @@ def _question(context: Mapping[str, Any], notice: Notice) -> dict[str, Any]:
     comparison = getattr(task, "comparison_", None)
     lines = [_prospect(comparison)] if comparison is not None else []
     for row in comparison.metrics if comparison is not None else []:
-        values = {"name": row.name, "challenger": f"{row.challenger:.4g}", "champion": f"{row.champion or 0:.4g}"}
-        against = "{name}: {challenger} against {champion}"
-        lines.append(Fact(message=against if row.champion is not None else "{name}: {challenger}", values=values))
+        pair = {"name": row.name, "challenger": row.challenger}
+        if row.champion is None:
+            lines.append(say("{name}: {challenger:.4g}", **pair))
+        else:
+            lines.append(say("{name}: {challenger:.4g} against {champion:.4g}", **pair, champion=row.champion))
     return {
         "tasks": [task.task_id],
         "message": "" if lines else str(getattr(task, "subject", "")),
@@ -86,32 +89,31 @@ def _question(context: Mapping[str, Any], notice: Notice) -> dict[str, Any]:
     }
 
 
-def _prospect(comparison: Comparison) -> Fact:
-    would = "{name} would stand under {alias}; the gate would let it through"
-    would_not = "{name} would stand under {alias}, but the gate would refuse it"
-    return Fact(
-        message=would if comparison.passes else would_not, values={"name": comparison.name, "alias": comparison.alias}
-    )
+def _prospect(comparison: Comparison) -> Text:
+    who = {"name": comparison.name, "alias": comparison.alias}
+    if comparison.passes:
+        return say("{name} would stand under {alias}; the gate would let it through", **who)
+    return say("{name} would stand under {alias}, but the gate would refuse it", **who)
 
 
 def _success(run: Run, notice: Notice) -> dict[str, Any]:
     released = run.value("release")
     answer = run.value("approve") or {}
-    lines: list[Fact] = []
+    lines: list[Text] = []
     if answer.get("asked") and answer.get("reason"):
-        lines.append(Fact(message="Approval: {reason}", values={"reason": str(answer["reason"])}))
+        lines.append(say("Approval: {reason}", reason=str(answer["reason"])))
     if not isinstance(released, Mapping):
         if answer and not answer.get("approved"):
-            lines.insert(0, Fact(message="Nothing was released."))
+            lines.insert(0, say("Nothing was released."))
         return {"lines": lines}
     known = {name: str(released.get(name)) for name in ("name", "version", "alias")}
-    unchanged = "{name} version {version} stands under {alias} as before"
-    moved = "{name} version {version} stands under {alias} now"
-    lines.insert(0, Fact(message=unchanged if released.get("reused") else moved, values=known))
+    unchanged = say("{name} version {version} stands under {alias} as before", **known)
+    moved = say("{name} version {version} stands under {alias} now", **known)
+    lines.insert(0, unchanged if released.get("reused") else moved)
     if line := released.get("certificate_line"):
-        lines.append(Fact(message="{text}", values={"text": str(line)}))
+        lines.append(say("{text}", text=str(line)))
     metrics: Mapping[str, float] = released.get("metrics") or {}
-    lines += [Fact(message="{text}", values={"text": f"{name}: {value:.4g}"}) for name, value in metrics.items()]
+    lines += [say("{name}: {value:.4g}", name=name, value=value) for name, value in metrics.items()]
     return {"lines": lines, "report_url": report_url(notice.dag_id, notice.run_id, "release")}
 
 

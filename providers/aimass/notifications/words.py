@@ -25,8 +25,8 @@ def put_into_words(notice: Notice, settings: DeliverySettings) -> Message:
 
     Values are escaped in HTML. Neither a subject nor a value can break a line where a header would end.
     """
-    say = catalog(settings.language, PACKAGE).gettext
-    values = {**notice.model_dump(), "lines": [say(line.message).format(**line.values) for line in notice.lines]}
+    translate = catalog(settings.language, PACKAGE).gettext
+    values = {**notice.model_dump(), "lines": [translate(line.message).format(**line.values) for line in notice.lines]}
     subject = _render("subject.txt", settings.templates.subject, values, settings.language)
     values["subject"] = " ".join("".join(char if char.isprintable() else " " for char in subject).split())
     values["subject"] = values["subject"][:SUBJECT_CHARACTERS]

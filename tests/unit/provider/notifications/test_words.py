@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import io
 import re
 from html.parser import HTMLParser
-from importlib import resources
 
 import pytest
-from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
-from jinja2.ext import babel_extract
 
-from aimass.notifications.base import Fact, Kind, Notice
+from aimass.core.texts import say
+from aimass.notifications.base import Kind, Notice
 from aimass.notifications.delivery import DeliverySettings, Templates
-from aimass.notifications.words import PACKAGE, put_into_words
+from aimass.notifications.words import put_into_words
 
 FACTS = {"dag_id": "aimass_flights", "run_id": "manual__1", "when": "2026-11-24T00:00:00+00:00"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -46,7 +43,7 @@ FULL = {"run_url": "http://x/run", "report_url": "http://x/report", "approval_ur
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_kind_has_words_in_every_language(kind: Kind, language: str) -> None:
     values = {"name": "m", "version": "3", "alias": "c"}
-    lines = [Fact(message="{name} version {version} stands under {alias} now", values=values)]
+    lines = [say("{name} version {version} stands under {alias} now", **values)]
     settings = DeliverySettings.model_validate({"language": language})
     message = put_into_words(notice(kind=kind, tasks=["train"], lines=lines, message="why", **FULL), settings)
     assert "flights" in message.subject
@@ -69,8 +66,8 @@ def test_nothing_is_said_of_what_is_not_known() -> None:
 
 @given(text=st.text(min_size=1), name=st.text(min_size=1))
 def test_values_are_text_in_html_and_never_a_second_line_of_a_subject(text: str, name: str) -> None:
-    given = notice(pipeline=name, tasks=[name], message=text, lines=[Fact(message="{text}", values={"text": text})])
-    plain = Page(put_into_words(notice(tasks=["t"], message="m", lines=[Fact(message="m")]), DeliverySettings()).html)
+    given = notice(pipeline=name, tasks=[name], message=text, lines=[say("{text}", text=text)])
+    plain = Page(put_into_words(notice(tasks=["t"], message="m", lines=[say("m")]), DeliverySettings()).html)
     message = put_into_words(given, DeliverySettings())
     page = Page(message.html)
     assert (page.tags, page.attributes) == (plain.tags, plain.attributes)
@@ -87,19 +84,3 @@ def test_own_templates_take_the_place_of_ours_and_are_escaped() -> None:
 def test_a_template_that_fails_gives_way_to_ours() -> None:
     settings = DeliverySettings(templates=Templates(subject="{{ 1 // held_back }}"))
     assert put_into_words(notice(), settings).subject == "flights: the run failed"
-
-
-def test_every_sentence_has_a_translation() -> None:
-    package = resources.files(PACKAGE)
-    catalog = read_po(io.BytesIO((package / "locale" / "zh" / "LC_MESSAGES" / "aimass.po").read_bytes()))
-    wanted: set[str] = set()
-    for name in ("subject.txt", "body.txt", "body.html"):
-        source = io.BytesIO((package / "templates" / name).read_bytes())
-        options = {"newstyle_gettext": "true", "trim_blocks": "true"}
-        for _, _, found, _ in babel_extract(source, ["_", "gettext", "ngettext"], [], options):
-            wanted.add(found if isinstance(found, str) else found[0])
-    source_of_facts = (package / "facts.py").read_text(encoding="utf-8")
-    wanted |= set(re.findall(r'"([^"\n]*\{(?:name|reason|text)\}[^"\n]*)"', source_of_facts)) - {"{name}: {value:.4g}"}
-    missing = {text for text in wanted if not catalog.get(text) or not catalog.get(text).string}  # type: ignore[union-attr]
-    assert missing == set()
-    assert len(wanted) > 15
