@@ -135,7 +135,7 @@ class Newcomer:
         self.page.locator("a[href$='/plugin/aimass']").first.click()
         self.pages.locator("a[href*='/pipelines/aimass_train_file']").first.click()
         # The page renews itself while the run goes on.
-        self.pages.locator(".run-picker .state.success").first.wait_for(timeout=RUN_TIMEOUT_MS)
+        self.pages.locator(".run-picker a[aria-current='true'] .state.success").first.wait_for(timeout=RUN_TIMEOUT_MS)
         self._on_step("released")
         self.pages.locator(".bar a[href$='/models']").click()
         self.pages.locator(f"a[href*='/models/{wish.name}']").first.click()

@@ -127,7 +127,7 @@ class Pipeline(Settings):
         empty: dict[str, Section] = {key: {} for key in _MEANT_EMPTY if key in kept and kept[key] is None}
         ids = {"id": [kept["id"]]} if isinstance(kept.get("id"), str) else {}
         asked = kept.get("approval")
-        words = {"approval": {} if asked else None} if isinstance(asked, bool) else {}
+        words: dict[str, Any] = {"approval": {} if asked else None} if isinstance(asked, bool) else {}
         return {**kept, **empty, **ids, **words}
 
     @property
