@@ -53,7 +53,7 @@ class ApproveOperator(StageOperator, ApprovalOperator):
     """
 
     stage = "release"
-    template_fields: Sequence[str] = (*StageOperator.template_fields, "subject", "body", "when")
+    template_fields: Sequence[str] = (*StageOperator.template_fields, "subject", "body", "when", "language")
     ui_color = "#fdf3d8"
 
     def __init__(

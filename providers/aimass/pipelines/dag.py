@@ -144,8 +144,9 @@ class PipelineTasks:
             self._task(ReleaseOperator, inputs)
             return
         settings = {**approval.model_dump(), "notifiers": _notifiers(self._pipeline, "approval")}
-        when = "{{ params.approval }}" if self._from_form else True
-        asked = self._task(ApproveOperator, inputs, task_id="approve", when=when, **settings)
+        if self._from_form:
+            settings |= {"when": "{{ params.approval }}", "language": "{{ params.language }}"}
+        asked = self._task(ApproveOperator, inputs, task_id="approve", **settings)
         asked >> self._task(ReleaseOperator, inputs, approval_task_id=asked.task_id)
 
     def _task(self, operator: type[StageOperator], inputs: dict[str, Any], **arguments: Any) -> StageOperator:

@@ -196,6 +196,13 @@ class TrainForm(Settings):
         json_schema_extra={"section": "Release"},
     )
 
+    language: Literal["en", "zh"] = Field(
+        default="en",
+        title="Language of the question",
+        description="In which language that person is asked.",
+        json_schema_extra={"section": "Release"},
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _forgive(cls, values: Any) -> Any:

@@ -21,7 +21,7 @@ from aimass.pipelines.forms.check import check_form, preview
 from aimass.ui.airflow_app import trigger
 from aimass.ui.form_fields import LEARN, ROLES, Roles, column_values, form_fields, suggest_roles, typed_values
 from aimass.ui.naming import model_name
-from aimass.ui.pages import links_of, page
+from aimass.ui.pages import language_of, links_of, page
 from aimass.ui.security import Reader, may_trigger, same_origin
 from aimass.ui.surroundings import deps_for
 from aimass.ui.uploads import refuse_too_long, save_upload, upload_limit_mb
@@ -71,7 +71,7 @@ def ask(request: Request, form: str, reader: Reader) -> Response:
         source, found = _read(model, asked, reader.get_name())
     except AimassError as error:
         return _not_readable(request, asked.get(FILE, ""), error)
-    values = {**source, "name": model_name(source.get(FILE, ""))}
+    values = {**source, "name": model_name(source.get(FILE, "")), "language": language_of(request)}
     return _questions(request, form, values, found, suggest_roles(found.columns, found.rows_seen), {})
 
 
