@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 
 LOWER_IS_BETTER = ("log_loss", "brier")
 DRAWN_METRICS = 3
-# matplotlib's settings belong to the process: two pages drawn at once would mix them up.
-_drawing = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -117,27 +114,26 @@ def trend(points: Sequence[Measured], *, title: str, released: str, names: Mappi
     from aimass.core.reports import CYCLE, GREEN, new_figure, svg
 
     drawn = [name for name in points[-1].metrics if name not in LOWER_IS_BETTER][:DRAWN_METRICS]
-    with _drawing:
-        figure, axes = new_figure(width_in=7.0, height_in=2.9)
-        for name, color in zip(drawn, CYCLE, strict=False):
-            values = [point.metrics.get(name, float("nan")) for point in points]
-            axes.plot(range(len(points)), values, color=color, marker=".", label=names.get(name, name))
-        marked = [place for place, point in enumerate(points) if point.version and drawn]
-        if marked:
-            heights = [points[place].metrics.get(drawn[0], float("nan")) for place in marked]
-            axes.scatter(
-                marked, heights, s=52, facecolors="none", edgecolors=GREEN, linewidths=1.8, label=released, zorder=3
-            )
-            last = marked[-1]
-            axes.annotate(
-                f"v{points[last].version}", (last, heights[-1]), textcoords="offset points", xytext=(0, 8), ha="center"
-            )
-        shown = range(0, len(points), -(-len(points) // 8))
-        pattern = "%m-%d" if (points[-1].at - points[0].at).days > len(points) // 2 else "%m-%d\n%H:%M"
-        axes.set_xticks(list(shown), [points[place].at.strftime(pattern) for place in shown])
-        axes.margins(y=0.22)
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=DRAWN_METRICS + 1)
-        return svg(figure, title=title)
+    figure, axes = new_figure(width_in=7.0, height_in=2.9)
+    for name, color in zip(drawn, CYCLE, strict=False):
+        values = [point.metrics.get(name, float("nan")) for point in points]
+        axes.plot(range(len(points)), values, color=color, marker=".", label=names.get(name, name))
+    marked = [place for place, point in enumerate(points) if point.version and drawn]
+    if marked:
+        heights = [points[place].metrics.get(drawn[0], float("nan")) for place in marked]
+        axes.scatter(
+            marked, heights, s=52, facecolors="none", edgecolors=GREEN, linewidths=1.8, label=released, zorder=3
+        )
+        last = marked[-1]
+        axes.annotate(
+            f"v{points[last].version}", (last, heights[-1]), textcoords="offset points", xytext=(0, 8), ha="center"
+        )
+    shown = range(0, len(points), -(-len(points) // 8))
+    pattern = "%m-%d" if (points[-1].at - points[0].at).days > len(points) // 2 else "%m-%d\n%H:%M"
+    axes.set_xticks(list(shown), [points[place].at.strftime(pattern) for place in shown])
+    axes.margins(y=0.22)
+    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=DRAWN_METRICS + 1)
+    return svg(figure, title=title)
 
 
 def _listed(value: Any) -> list[Mapping[str, Any]]:

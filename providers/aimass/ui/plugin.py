@@ -6,6 +6,7 @@ database models, is imported there.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from airflow.sdk import conf
 
 from aimass.links.pages import PREFIX
 
+log = logging.getLogger(__name__)
 TABS = {
     "dag": "dag/{DAG_ID}",
     "dag_run": "run/{DAG_ID}/{RUN_ID}",
@@ -45,16 +47,24 @@ class AimassPlugin(AirflowPlugin):
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:  # type: ignore[override] # Airflow reads it from an instance
         """The app, mounted beside Airflow's own."""
-        from aimass.ui.app import create_app
+        try:
+            from aimass.ui.app import create_app
 
-        return [{"app": create_app(), "url_prefix": PREFIX, "name": "AI Mass"}]
+            return [{"app": create_app(), "url_prefix": PREFIX, "name": "AI Mass"}]
+        except Exception:
+            # Airflow's server must come up without our pages, too.
+            log.exception("The pages of AI Mass are left out: they cannot be loaded")
+            return []
 
     @property
     def fastapi_root_middlewares(self) -> list[dict[str, Any]]:  # type: ignore[override] # Airflow reads it from an instance
         """What stands before Airflow's own app."""
-        from aimass.ui.airflow_app import RememberAirflow
-        from aimass.ui.trigger_check import TriggerCheck
-
+        try:
+            from aimass.ui.airflow_app import RememberAirflow
+            from aimass.ui.trigger_check import TriggerCheck
+        except Exception:
+            log.exception("A trigger's conf is not checked before its run: what checks it cannot be loaded")
+            return []
         return [
             {"middleware": RememberAirflow, "name": "AI Mass: remember Airflow's app"},
             {"middleware": TriggerCheck, "name": "AI Mass: check a trigger's conf"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ VARIABLES = {
     CARD: "card",
 }
 CYCLE = [BLUE, ORANGE, GREEN, PURPLE, RED]
+# matplotlib's settings belong to the process: two pages that change and restore them at once would mix them up.
+_settings = threading.Lock()
 
 STYLE = {
     "svg.fonttype": "none",
@@ -70,7 +73,7 @@ def new_figure(*, width_in: float = 5.0, height_in: float = 3.2, rows: int = 1, 
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_style()):
+    with _settings, rc_context(_style()):
         figure = Figure(figsize=(width_in, height_in), facecolor="none", layout="constrained")
         return figure, figure.subplots(rows, columns)
 
@@ -118,7 +121,7 @@ def svg(figure: Figure, *, title: Text | str, labels: Sequence[Text] = ()) -> Pl
 
     _settle(figure)
     stream = io.StringIO()
-    with rc_context(_style()), warnings.catch_warnings():
+    with _settings, rc_context(_style()), warnings.catch_warnings():
         # The reader's browser draws the text; here a missing glyph only blurs its measured width.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
