@@ -12,7 +12,13 @@
   };
 
   const theme = stored("theme");
-  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
+  if (theme === "light" || theme === "dark") {
+    document.documentElement.dataset.theme = theme;
+    // A report has no script and no storage; it knows by the fragment how it is to look.
+    document.addEventListener("DOMContentLoaded", () => {
+      for (const frame of document.querySelectorAll("iframe.report")) frame.src = `${frame.src.split("#")[0]}#framed-${theme}`;
+    });
+  }
 
   const language = (stored("i18nextLng") || "").split("-")[0];
   const cookie = "aimass_airflow_language";
