@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from markupsafe import escape
 from starlette.testclient import TestClient
 
 from tests.ui.conftest import Client
@@ -171,3 +172,13 @@ def test_the_tab_of_a_task_takes_airflows_unfilled_map_index(stored: MadeRun, re
     assert f'/aimass/pipelines/{DAG_ID}/runs/manual__made/tasks/split/dataset"' in page
     mapped = reader.get(f"/aimass/tabs/task/{DAG_ID}/manual__made/ingest/0").text
     assert "dataset?map_index=0" in mapped
+
+
+def test_warnings_are_said_in_the_readers_language(stored: MadeRun, reader: TestClient) -> None:
+    warnings = stored.results["evaluate_best", -1]["warnings"]
+    assert warnings, "the small test part is worth a warning"
+    address = "/aimass/pipelines/aimass_customers"
+    assert str(escape(warnings[0])) in reader.get(address, headers={"accept-language": "en"}).text
+    chinese = reader.get(address, headers={"accept-language": "zh"}).text
+    assert str(escape(warnings[0])) not in chinese
+    assert "测试集" in chinese

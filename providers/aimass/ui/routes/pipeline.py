@@ -11,12 +11,14 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from aimass.ui.candidates import advice_of, candidates_of, measured, trend
-from aimass.ui.pages import page
+from aimass.ui.pages import language_of, page
 from aimass.ui.queries.attention import questions
 from aimass.ui.queries.results import TaskKey, results_of_run, results_of_task
 from aimass.ui.queries.runs import PipelineRun, last_runs, pipeline_head, record_of, run_of, tasks_of
 from aimass.ui.security import ReadableDag, Reader
 from aimass.ui.stages import stages_of
+from aimass.ui.surroundings import deps_for
+from aimass.ui.told import teller
 
 LISTED_RUNS = 25
 REFRESH_S = 5
@@ -32,7 +34,7 @@ def pipeline(
     head = pipeline_head(session, dag_id)
     runs = last_runs(session, dag_id)
     chosen = _chosen(session, dag_id, runs, run)
-    context = _of_run(session, dag_id, chosen) if chosen else {}
+    context = _of_run(request, session, reader, chosen) if chosen else {}
     points = _measured(session, dag_id, runs, chosen)
     response = page(
         request, "pipeline.html", place="overview", head=head, runs=runs[:LISTED_RUNS], run=chosen, follow=follow,
@@ -51,15 +53,17 @@ def _chosen(session: Any, dag_id: str, runs: list[PipelineRun], run_id: str) -> 
     return next((run for run in runs if run.run_id == run_id), None) or run_of(session, dag_id, run_id)
 
 
-def _of_run(session: Any, dag_id: str, run: PipelineRun) -> dict[str, Any]:
+def _of_run(request: Request, session: Any, reader: Any, run: PipelineRun) -> dict[str, Any]:
     """Return what the template shows of one run."""
+    dag_id = request.path_params["dag_id"]
     results = results_of_run(session, dag_id, run.run_id)
     plain = {key.task_id: result for key, result in results.items() if key.map_index == -1}
     warnings, advice = advice_of(plain)
+    tell = teller(deps_for(reader.get_name()), plain, language_of(request))
     return {
         "stages": stages_of(tasks_of(session, dag_id, run.run_id), record_of(session, dag_id, run, results)),
         "candidates": candidates_of(plain),
-        "warnings": warnings,
+        "warnings": [tell(text) for text in warnings],
         "advice": advice,
         "evaluation": results.get(TaskKey("evaluate_best"), {}),
         "release": results.get(TaskKey("release"), {}),
