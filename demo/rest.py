@@ -45,8 +45,7 @@ class Airflow:
         try:
             run = self._call("POST", _join(("dags", dag_id, "dagRuns")), {"logical_date": None, "conf": dict(conf)})
         except urllib.error.HTTPError as error:
-            detail = error.read().decode(errors="replace")
-            raise DemoError(f"Airflow refused to start {dag_id} (HTTP {error.code}): {detail}") from None
+            raise DemoError(f"Airflow refused to start {dag_id} (HTTP {error.code}): {_detail(error)}") from None
         return str(run["dag_run_id"])
 
     def unpause(self, dag_id: str) -> None:
@@ -112,3 +111,13 @@ def _progress_text(value: Any) -> str:
     if isinstance(value, Mapping):
         return str(value.get("text") or value.get("message") or "")
     return str(value)
+
+
+def _detail(error: urllib.error.HTTPError) -> str:
+    """Return what Airflow says is wrong, in words where it gives words."""
+    text = error.read().decode(errors="replace")
+    try:
+        detail = json.loads(text)["detail"]
+    except (ValueError, KeyError, TypeError):
+        return text
+    return detail if isinstance(detail, str) else json.dumps(detail)
