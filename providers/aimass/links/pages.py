@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-from airflow.sdk import conf
+from aimass.links.airflow_pages import base_url, quoted
 
 PREFIX = "/aimass"
 """Where the pages are mounted, below the address of Airflow itself."""
 
 
-def page_url(*parts: str, **query: object) -> str:
-    """Return the address of a page.
+def page_path(*parts: str, **query: object) -> str:
+    """Return the path of a page below the address of Airflow itself.
 
     Parameters
     ----------
@@ -19,16 +19,17 @@ def page_url(*parts: str, **query: object) -> str:
         Path below `PREFIX`; each part is quoted.
     **query
         Query parameters; empty ones are left out.
-
-    Returns
-    -------
-    str
-        Absolute where ``[api] base_url`` is set; else a path, which a browser completes.
     """
-    base = conf.get("api", "base_url", fallback="") or ""
     asked = {name: value for name, value in query.items() if value not in (None, "")}
-    path = "/".join(quote(part, safe="") for part in parts)
-    return f"{base.rstrip('/')}{PREFIX}/{path}" + (f"?{urlencode(asked)}" if asked else "")
+    return f"{PREFIX}/{quoted(*parts)}" + (f"?{urlencode(asked)}" if asked else "")
+
+
+def page_url(*parts: str, **query: object) -> str:
+    """Return the address of a page; absolute where ``[api] base_url`` is set, else a path, which a browser completes.
+
+    The parameters are those of `page_path`.
+    """
+    return base_url() + page_path(*parts, **query)
 
 
 def run_url(dag_id: str, run_id: str) -> str:

@@ -70,12 +70,9 @@ class Roles(NamedTuple):
         return [name for name, role in self.of.items() if role == LEARN and name != self.target]
 
 
-def form_fields(
-    form: type[TrainForm], values: Mapping[str, Any], mistakes: Mapping[str, list[str]], *, without: Iterable[str] = ()
-) -> list[FormField]:
+def form_fields(form: type[TrainForm], values: Mapping[str, Any], mistakes: Mapping[str, list[str]]) -> list[FormField]:
     """Return the questions of `form` that the table of columns does not ask, filled in with `values`."""
-    left_out = {*BY_COLUMN, *without}
-    params = {name: param for name, param in form_params(form).items() if name not in left_out}
+    params = {name: param for name, param in form_params(form).items() if name not in BY_COLUMN}
     return [_field(name, param, values, mistakes.get(name, [])) for name, param in params.items()]
 
 

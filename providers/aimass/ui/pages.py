@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import jinja2
 from fastapi import Request
@@ -15,7 +15,8 @@ from fastapi.responses import HTMLResponse
 from aimass.core.reports import number, percent, short
 from aimass.core.reports.page import size
 from aimass.core.texts import LANGUAGES
-from aimass.links.pages import PREFIX
+from aimass.links.airflow_pages import quoted
+from aimass.links.pages import PREFIX, page_path
 from aimass.ui.languages import choose, translations
 
 CHOSEN_COOKIE = "aimass_language"
@@ -45,17 +46,15 @@ class Links:
 
     def page(self, *parts: str, **query: object) -> str:
         """Return the address of one of our pages, each part quoted."""
-        asked = {name: value for name, value in query.items() if value not in (None, "")}
-        path = "/".join(quote(str(part), safe="") for part in parts)
-        return f"{self.root}{PREFIX}/{path}" + (f"?{urlencode(asked)}" if asked else "")
+        return self.root + page_path(*parts, **query)
 
     def airflow(self, *parts: str) -> str:
         """Return the address of one of Airflow's pages."""
-        return f"{self.root}/" + "/".join(quote(str(part), safe="") for part in parts)
+        return f"{self.root}/{quoted(*parts)}"
 
     def shown(self, *parts: str, **query: object) -> str:
         """Return the address at which Airflow shows one of our pages inside its own."""
-        return f"{self.root}/plugin/aimass{self.page(*parts, **query).removeprefix(self.root)}"
+        return f"{self.root}/plugin/aimass{page_path(*parts, **query)}"
 
     def static(self, name: str) -> str:
         """Return the address of a style sheet, script or picture."""

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow.plugins_manager import AirflowPlugin
-from airflow.sdk import conf
 
+from aimass.links.airflow_pages import base_url
 from aimass.links.pages import PREFIX
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class AimassPlugin(AirflowPlugin):
     @property
     def external_views(self) -> list[dict[str, Any]]:  # type: ignore[override] # Airflow reads it from an instance
         """The menu entry and the tabs; addresses hold the path at which Airflow itself is served."""
-        root = urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + PREFIX
+        root = urlsplit(base_url()).path + PREFIX
         look = {
             "name": "AI Mass",
             "icon": f"{root}/static/icon.svg",

@@ -120,9 +120,9 @@ def _questions(
     model: Any = FORMS.load(form)
     own = _own_fields(model)
     sections: dict[str, list[Any]] = defaultdict(list)
-    for field in form_fields(model, values, mistakes, without=own):
-        sections[field.section].append(field)
-    readings = [field for field in form_fields(model, values, mistakes) if field.name in own]
+    readings: list[Any] = []
+    for field in form_fields(model, values, mistakes):
+        (readings if field.name in own else sections[field.section]).append(field)
     return page(
         request, "new_form.html", place="new", status=422 if mistakes else 200, form=form, values=values, found=found,
         roles=roles, role_names=ROLES, sections=sections, readings=readings, mistakes=mistakes,
