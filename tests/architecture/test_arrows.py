@@ -12,6 +12,7 @@ FLOORS = [
     ("stages", 2, r"aimass\.core\.(stages|compute|testing)(\..+)?"),
     ("foundation", 0, r"aimass(\.core(\.[a-z_]+)?)?"),
     ("families", 1, r"aimass\.core\.[a-z_]+\..+"),
+    ("the server", 3, r"aimass\.serving(\..+)?"),
     ("hooks", 4, r"aimass\.hooks(\..+)?"),
     ("operators", 5, r"aimass\.(operators|sensors|triggers|links|notifications|listeners)(\..+)?"),
     ("pipelines", 6, r"aimass\.pipelines(\..+)?"),
