@@ -18,8 +18,9 @@ compile() { # compile OUTPUT SOURCE [ARGUMENT...]
 compile uv.txt requirements/uv.in
 compile build.txt requirements/build.in
 bind=(--constraints requirements/constraints.in --constraints requirements/build.txt)
-compile test.txt setup.cfg --extra airflow --extra demo --extra test --extra dev "${bind[@]}"
+compile test.txt setup.cfg --extra airflow --extra serve --extra demo --extra test --extra dev "${bind[@]}"
 bind+=(--constraints requirements/test.txt)
-compile demo.txt setup.cfg --extra airflow --extra demo "${bind[@]}"
+compile demo.txt setup.cfg --extra airflow --extra serve --extra demo "${bind[@]}"
 compile docker.txt setup.cfg --extra airflow --extra demo --extra postgres "${bind[@]}"
 compile core.txt setup.cfg "${bind[@]}"
+compile serve.txt requirements/serve.in "${bind[@]}"
