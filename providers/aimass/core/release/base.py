@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from aimass.core import settings
 from aimass.core.deps import Deps
+from aimass.core.errors import CorruptDataError
+from aimass.core.storage import file_digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +22,9 @@ DIGEST_TAG = "aimass.digest"
 
 PROJECT_TAG = "aimass.project"
 """Tag of a model and of its versions: the pipeline that releases it."""
+
+GRAPH_FILE = "model.onnx"
+"""The graph among a version's files."""
 
 NEWEST_VERSIONS = 100
 """How many versions `ModelRegistry.versions` returns unless it is told otherwise."""
@@ -69,11 +74,14 @@ class RegisteredModel:
         The pipeline that releases it; empty where something else registered it.
     aliases : dict of str to str
         Number of the version that each alias points at.
+    tags : dict
+        What else is known of it.
     """
 
     name: str
     project: str
     aliases: dict[str, str]
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,6 +126,17 @@ class Package:
         return dict(zip(names, session.run(names, self.example), strict=True))
 
 
+def check_graph(version: Version, file: str, path: Path) -> None:
+    """Raise CorruptDataError, and delete the file at `path`, where it is to be model.onnx and is another."""
+    if file == GRAPH_FILE and (digest := file_digest(path)) != version.digest:
+        path.unlink()
+        raise CorruptDataError(
+            f"{GRAPH_FILE} of {version.uri} has the digest {digest[:12]}…",
+            expected=f"{version.digest[:12]}…, as it was registered",
+            hint="Somebody changed the file in the artifact store; put it back, or release the model again",
+        )
+
+
 class ModelRegistry(Protocol):
     """Versions and aliases of named models. Constructed as ``Registry(settings, deps)``.
 
@@ -144,6 +163,9 @@ class ModelRegistry(Protocol):
     def versions(self, name: str, *, limit: int = NEWEST_VERSIONS) -> list[Version]:
         """Return the versions of `name`, the newest first, at most `limit`; none where there is no such model."""
 
+    def version(self, name: str, number: str) -> Version | None:
+        """Return the version of `name` with that number, or None."""
+
     def aliased(self, name: str, alias: str) -> Version | None:
         """Return the version that `alias` points at, or None."""
 
@@ -153,5 +175,29 @@ class ModelRegistry(Protocol):
         Raises NotFoundError where there is no such version.
         """
 
-    def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Add or replace tags of a version."""
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Take `alias` away; where it is not, nothing happens.
+
+        Raises NotFoundError where there is no such model.
+        """
+
+    def set_tags(self, name: str, version: str, tags: Mapping[str, str | None]) -> None:
+        """Add or replace tags of a version; None takes a tag away.
+
+        Raises NotFoundError where there is no such version.
+        """
+
+    def set_model_tags(self, name: str, tags: Mapping[str, str | None]) -> None:
+        """Add or replace tags of a model; None takes a tag away.
+
+        Raises NotFoundError where there is no such model.
+        """
+
+    def fetch(self, version: Version, files: Sequence[str], folder: Path) -> list[Path]:
+        """Download files of a version into `folder`, each whole or not at all; return their paths, in order.
+
+        `files` are paths inside the version, such as ``model.onnx`` and ``native/model.txt``.
+
+        Raises NotFoundError where the version has no such file, and CorruptDataError where model.onnx is not what was
+        registered.
+        """

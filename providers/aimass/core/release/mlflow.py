@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +18,16 @@ import yaml
 from aimass.core import settings
 from aimass.core.deps import Deps
 from aimass.core.errors import AimassError, NotFoundError
-from aimass.core.release.base import DIGEST_TAG, NEWEST_VERSIONS, PROJECT_TAG, Package, RegisteredModel, Version
+from aimass.core.release.base import (
+    DIGEST_TAG,
+    GRAPH_FILE,
+    NEWEST_VERSIONS,
+    PROJECT_TAG,
+    Package,
+    RegisteredModel,
+    Version,
+    check_graph,
+)
 from aimass.core.tracking import tracker_of
 from aimass.core.tracking.connection import connect, mlflow_errors
 
@@ -25,8 +35,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ARTIFACT_FOLDER = "model"
-GRAPH_FILE = "model.onnx"
 MODELS_PER_REQUEST = 1000
+NO_SUCH_VERSION = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 LOADED_WITH = ("mlflow-skinny", "numpy", "onnx", "onnxruntime", "pandas")
 
 
@@ -95,6 +105,16 @@ class MLflowRegistry:
             found = client.search_model_versions(f"name='{name}'", max_results=limit, order_by=["version_number DESC"])
             return [_version(item) for item in found]
 
+    def version(self, name: str, number: str) -> Version | None:
+        """Return the version of `name` with that number, or None."""
+        with self._connected() as client:
+            try:
+                return _version(client.get_model_version(name, number))
+            except Exception as error:
+                if _code(error) in NO_SUCH_VERSION:
+                    return None
+                raise
+
     def aliased(self, name: str, alias: str) -> Version | None:
         """Return the version that `alias` points at, or None."""
         with self._connected() as client:
@@ -108,17 +128,54 @@ class MLflowRegistry:
             try:
                 client.set_registered_model_alias(name, alias, version)
             except Exception as error:
-                if _code(error) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                if _code(error) in NO_SUCH_VERSION:
                     raise NotFoundError(
                         f"The model {name!r} has no version {version}", hint="Release it first"
                     ) from error
                 raise
 
-    def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Add or replace tags of a version."""
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Take `alias` away; where it is not, nothing happens."""
+        with self._connected() as client:
+            client.delete_registered_model_alias(name, alias)
+
+    def set_tags(self, name: str, version: str, tags: Mapping[str, str | None]) -> None:
+        """Add or replace tags of a version; None takes a tag away."""
         with self._connected() as client:
             for key, value in tags.items():
-                client.set_model_version_tag(name, version, key, value)
+                if value is None:
+                    client.delete_model_version_tag(name, version, key)
+                else:
+                    client.set_model_version_tag(name, version, key, value)
+
+    def set_model_tags(self, name: str, tags: Mapping[str, str | None]) -> None:
+        """Add or replace tags of a model; None takes a tag away."""
+        with self._connected() as client:
+            for key, value in tags.items():
+                if value is None:
+                    client.delete_registered_model_tag(name, key)
+                else:
+                    client.set_registered_model_tag(name, key, value)
+
+    def fetch(self, version: Version, files: Sequence[str], folder: Path) -> list[Path]:
+        """Download files of a version into `folder`, each whole or not at all; return their paths, in order."""
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        folder.mkdir(parents=True, exist_ok=True)
+        with self._connected() as client, tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as staging:
+            address = client.get_model_version_download_uri(version.name, version.version)
+            artifacts = get_artifact_repository(address, tracking_uri=client.tracking_uri)
+            for parent in sorted({os.path.dirname(file) for file in files}):
+                known = [item.path for item in artifacts.list_artifacts(parent or None)]
+                missing = [file for file in files if os.path.dirname(file) == parent and file not in known]
+                if missing:
+                    raise NotFoundError(f"{version.uri} has no file {missing[0]!r}", known=known)
+            for file in files:
+                path = Path(artifacts.download_artifacts(file, staging))
+                check_graph(version, file, path)
+                (folder / file).parent.mkdir(parents=True, exist_ok=True)
+                path.replace(folder / file)
+        return [folder / file for file in files]
 
     @contextlib.contextmanager
     def _connected(self) -> Iterator[MlflowClient]:
@@ -192,7 +249,7 @@ def _save(package: Package, target: Path) -> None:
     )
     model.add_flavor(
         "onnx",
-        onnx_version=version("onnx"),
+        onnx_version=installed_version("onnx"),
         data=GRAPH_FILE,
         providers=["CPUExecutionProvider"],
         # With one thread an answer does not depend on who else is in the batch.
@@ -215,7 +272,7 @@ def _signature(package: Package) -> Any:
 
 def _write_environment(target: Path) -> None:
     """Write what `mlflow models serve` would install to load the model."""
-    requirements = [f"{name}=={version(name)}" for name in LOADED_WITH]
+    requirements = [f"{name}=={installed_version(name)}" for name in LOADED_WITH]
     python = platform.python_version()
     (target / "requirements.txt").write_text("\n".join(requirements) + "\n")
     virtual = {"python": python, "build_dependencies": ["pip"], "dependencies": ["-r requirements.txt"]}
@@ -239,7 +296,8 @@ def _version(item: Any) -> Version:
 
 def _registered(item: Any) -> RegisteredModel:
     aliases = {alias: str(number) for alias, number in dict(item.aliases).items()}
-    return RegisteredModel(item.name, dict(item.tags).get(PROJECT_TAG, ""), aliases)
+    tags = dict(item.tags)
+    return RegisteredModel(item.name, tags.get(PROJECT_TAG, ""), aliases, tags)
 
 
 def _code(error: Exception) -> str:

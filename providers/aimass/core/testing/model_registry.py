@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import ClassVar
 
 from aimass.core import settings
 from aimass.core.deps import Deps
 from aimass.core.errors import NotFoundError
-from aimass.core.release.base import DIGEST_TAG, NEWEST_VERSIONS, Package, RegisteredModel, Version
+from aimass.core.release.base import (
+    DIGEST_TAG,
+    GRAPH_FILE,
+    NEWEST_VERSIONS,
+    PROJECT_TAG,
+    Package,
+    RegisteredModel,
+    Version,
+    check_graph,
+)
 
 
 class MemorySettings(settings.Settings):
@@ -18,8 +28,9 @@ class MemorySettings(settings.Settings):
 
 @dataclass
 class _Model:
-    project: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
     versions: dict[str, Version] = field(default_factory=dict)
+    files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
 
 
@@ -49,10 +60,12 @@ class MemoryRegistry:
             return found
         package.outputs()
         self._deps.failpoints.hit("before_register")
-        model = self._models.setdefault(package.name, _Model(self._deps.project))
+        model = self._models.setdefault(package.name, _Model({PROJECT_TAG: self._deps.project}))
         number = str(len(model.versions) + 1)
         tags = {**package.tags, DIGEST_TAG: package.digest}
         uri = f"models:/{package.name}/{number}"
+        files = {**package.files, GRAPH_FILE: package.onnx_file}
+        model.files[number] = {file: path.read_bytes() for file, path in files.items()}
         model.versions[number] = Version(package.name, number, package.digest, tags, uri, self._deps.clock())
         self._deps.failpoints.hit("after_register")
         return model.versions[number]
@@ -69,6 +82,10 @@ class MemoryRegistry:
         """Return the versions of `name`, the newest first, at most `limit`; none where there is no such model."""
         return list(self._models.get(name, _Model()).versions.values())[::-1][:limit]
 
+    def version(self, name: str, number: str) -> Version | None:
+        """Return the version of `name` with that number, or None."""
+        return self._models.get(name, _Model()).versions.get(number)
+
     def aliased(self, name: str, alias: str) -> Version | None:
         """Return the version that `alias` points at, or None."""
         model = self._models.get(name, _Model())
@@ -79,10 +96,38 @@ class MemoryRegistry:
         self._version(name, version)
         self._models[name].aliases[alias] = version
 
-    def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Add or replace tags of a version."""
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Take `alias` away; where it is not, nothing happens."""
+        self._model(name).aliases.pop(alias, None)
+
+    def set_tags(self, name: str, version: str, tags: Mapping[str, str | None]) -> None:
+        """Add or replace tags of a version; None takes a tag away."""
         found = self._version(name, version)
-        self._models[name].versions[version] = replace(found, tags={**found.tags, **tags})
+        self._models[name].versions[version] = replace(found, tags=_merged(found.tags, tags))
+
+    def set_model_tags(self, name: str, tags: Mapping[str, str | None]) -> None:
+        """Add or replace tags of a model; None takes a tag away."""
+        model = self._model(name)
+        model.tags = _merged(model.tags, tags)
+
+    def fetch(self, version: Version, files: Sequence[str], folder: Path) -> list[Path]:
+        """Download files of a version into `folder`, each whole or not at all; return their paths, in order."""
+        self._version(version.name, version.version)
+        known = self._models[version.name].files[version.version]
+        missing = [file for file in files if file not in known]
+        if missing:
+            raise NotFoundError(f"{version.uri} has no file {missing[0]!r}", known=known)
+        for file in files:
+            path = folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(known[file])
+            check_graph(version, file, path)
+        return [folder / file for file in files]
+
+    def _model(self, name: str) -> _Model:
+        if name not in self._models:
+            raise NotFoundError(f"There is no model {name!r}", known=self._models)
+        return self._models[name]
 
     def _version(self, name: str, version: str) -> Version:
         model = self._models.get(name, _Model())
@@ -92,4 +137,8 @@ class MemoryRegistry:
 
 
 def _registered(name: str, model: _Model) -> RegisteredModel:
-    return RegisteredModel(name, model.project, dict(model.aliases))
+    return RegisteredModel(name, model.tags.get(PROJECT_TAG, ""), dict(model.aliases), dict(model.tags))
+
+
+def _merged(tags: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in {**tags, **changes}.items() if value is not None}

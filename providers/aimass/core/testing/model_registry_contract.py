@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,8 +13,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from aimass.core.deps import Deps
-from aimass.core.errors import NotFoundError
-from aimass.core.release.base import Package
+from aimass.core.errors import CorruptDataError, NotFoundError
+from aimass.core.release.base import PROJECT_TAG, Package
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry, promote
 from aimass.core.storage import file_digest
@@ -102,6 +103,7 @@ class ModelRegistryContract:
             ("listed.a", deps.project, {"champion": "1"}),
             ("listed.b", deps.project, {}),
         ]
+        assert listed[0].tags[PROJECT_TAG] == deps.project
         assert registry.model("listed.a") == listed[0]
 
     def test_versions_are_listed_newest_first(self, registry: Any, tmp_path: Path) -> None:
@@ -137,6 +139,74 @@ class ModelRegistryContract:
         registry.set_tags("tagged", version.version, {"a": "3"})
         tags = registry.find("tagged", version.digest).tags
         assert (tags["a"], tags["b"], tags["aimass.dataset"]) == ("3", "2", "abc")
+
+    def test_a_tag_that_is_set_to_none_is_gone(self, registry: Any, tmp_path: Path) -> None:
+        """Of versions and of models alike; taking away what is not there changes nothing."""
+        version = registry.register(tiny_package(tmp_path, "untagged", 0.25))
+        for _ in range(2):
+            registry.set_tags("untagged", version.version, {"aimass.dataset": None, "b": "2"})
+            registry.set_model_tags("untagged", {"traffic": "0.5", "off": None})
+        assert "aimass.dataset" not in registry.version("untagged", "1").tags
+        assert registry.version("untagged", "1").tags["b"] == "2"
+        assert registry.model("untagged").tags["traffic"] == "0.5"
+        registry.set_model_tags("untagged", {"traffic": None})
+        assert "traffic" not in registry.model("untagged").tags
+
+    def test_tags_need_what_they_are_of(self, registry: Any, tmp_path: Path) -> None:
+        """Nothing is tagged that does not exist."""
+        registry.register(tiny_package(tmp_path, "tag_owner", 0.25))
+        with pytest.raises(NotFoundError, match="tag_owner"):
+            registry.set_tags("tag_owner", "99", {"a": "1"})
+        with pytest.raises(NotFoundError, match="nobody"):
+            registry.set_model_tags("nobody", {"a": "1"})
+
+    def test_a_version_is_found_by_its_number(self, registry: Any, tmp_path: Path) -> None:
+        """What is unknown is None."""
+        first = registry.register(tiny_package(tmp_path, "numbered", 0.25))
+        assert registry.version("numbered", first.version) == first
+        assert [registry.version(*address) for address in (("numbered", "2"), ("numbered", "x"), ("nobody", "1"))] == [
+            None,
+            None,
+            None,
+        ]
+
+    def test_an_alias_may_be_taken_away(self, registry: Any, tmp_path: Path) -> None:
+        """Twice, too; the version stays."""
+        registry.register(tiny_package(tmp_path, "freed", 0.25))
+        registry.set_alias("freed", "challenger", "1")
+        for _ in range(2):
+            registry.delete_alias("freed", "challenger")
+            assert registry.aliased("freed", "challenger") is None
+        assert registry.version("freed", "1") is not None
+        with pytest.raises(NotFoundError, match="nobody"):
+            registry.delete_alias("nobody", "challenger")
+
+    def test_files_of_a_version_are_fetched(self, registry: Any, tmp_path: Path) -> None:
+        """Byte by byte, by their paths inside the version; again over what is there."""
+        package = tiny_package(tmp_path, "fetched", 0.25)
+        version = registry.register(package)
+        folder = tmp_path / "cache" / "fetched"
+        for _ in range(2):
+            graph, native = registry.fetch(version, ["model.onnx", "native/model.txt"], folder)
+        assert (graph, native) == (folder / "model.onnx", folder / "native" / "model.txt")
+        assert graph.read_bytes() == package.onnx_file.read_bytes()
+        assert native.read_bytes() == package.files["native/model.txt"].read_bytes()
+        assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "native"]
+
+    @pytest.mark.parametrize("file", ["nothing.json", "nowhere/nothing.json"])
+    def test_a_file_that_a_version_lacks_is_named(self, registry: Any, tmp_path: Path, file: str) -> None:
+        """Nothing is fetched then."""
+        version = registry.register(tiny_package(tmp_path, "lacking", 0.25))
+        with pytest.raises(NotFoundError, match=f"no file '{file}'"):
+            registry.fetch(version, ["model.onnx", file], tmp_path / "cache")
+        assert not (tmp_path / "cache" / "model.onnx").exists()
+
+    def test_a_graph_of_another_digest_is_refused(self, registry: Any, tmp_path: Path) -> None:
+        """Whoever changed the artifact changed the model."""
+        version = registry.register(tiny_package(tmp_path, "changed", 0.25))
+        with pytest.raises(CorruptDataError, match=r"model.onnx of models:/changed/1.*000000000000"):
+            registry.fetch(replace(version, digest="0" * 64), ["model.onnx"], tmp_path / "cache")
+        assert not (tmp_path / "cache" / "model.onnx").exists()
 
     def test_promotion_keeps_previous_and_the_ledger(self, registry: Any, deps: Deps, tmp_path: Path) -> None:
         """A promotion remembers whom it replaced, and why; repeating it changes nothing."""
