@@ -26,9 +26,12 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [
-            {"integration-name": INTEGRATION, "python-modules": ["aimass.hooks.store", "aimass.hooks.mlflow"]},
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": ["aimass.hooks.store", "aimass.hooks.mlflow", "aimass.hooks.serving"],
+            },
         ],
-        "connection-types": [_store_connection(), _mlflow_connection()],
+        "connection-types": [_store_connection(), _mlflow_connection(), _serving_connection()],
         "extra-links": [
             "aimass.links.report.ReportLink",
             "aimass.links.mlflow.MlflowRunLink",
@@ -104,6 +107,41 @@ def _mlflow_connection() -> dict[str, Any]:
     }
 
 
+def _serving_connection() -> dict[str, Any]:
+    return {
+        "connection-type": "aimass_serving",
+        "hook-class-name": "aimass.hooks.serving.ServingHook",
+        "hook-name": "AI Mass inference server",
+        "ui-field-behaviour": {
+            "hidden-fields": ["login", "extra"],
+            "relabeling": {"schema": "Scheme", "password": "Token"},
+            "placeholders": {
+                "host": "serving.example.org",
+                "schema": "http or https",
+                "port": "8000",
+                "password": "API token, where the server asks for one",
+            },
+        },
+        "conn-fields": {
+            "verify_tls": {
+                "label": "Verify the certificate",
+                "description": "Whether the server's certificate is checked.",
+                "schema": {"type": ["boolean", "null"], "default": True},
+            },
+            "ca_file": {
+                "label": "CA file",
+                "description": "Certificates that are trusted besides the system's, where the server has its own.",
+                "schema": {"type": ["string", "null"]},
+            },
+            "timeout_s": {
+                "label": "Time-out in seconds",
+                "description": "How long one answer is waited for.",
+                "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
+        },
+    }
+
+
 def _options() -> dict[str, dict[str, Any]]:
     return {
         "store": _option(
@@ -121,6 +159,15 @@ def _options() -> dict[str, dict[str, Any]]:
             sensitive=True,
         ),
         "spool_dir": _option("Local folder for files of remote stores.", example="/var/spool/aimass"),
+        "serving_url": _option(
+            "The inference server's address when there is no connection aimass_serving.",
+            example="http://serving:8000",
+        ),
+        "alerts_dir": _option(
+            "Folder of alert YAML files, one for each watched model; include/alerts beside the DAG file's folder when "
+            "empty.",
+            example="/opt/airflow/include/alerts",
+        ),
         "pipelines_dir": _option(
             "Folder of pipeline YAML files; include/pipelines beside the DAG file's folder when empty.",
             example="/opt/airflow/include/pipelines",

@@ -1,0 +1,115 @@
+"""The connection type ``aimass_serving``: an inference server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.sdk import BaseHook, Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
+
+from aimass.core.backends import backend_of
+from aimass.core.endpoints import ENDPOINTS, Endpoint
+from aimass.core.errors import AimassError, ConfigError, NotFoundError
+from aimass.hooks.options import option
+
+HTTP_FIELDS = ("verify_tls", "ca_file", "timeout_s")
+"""Extras of the connection that an endpoint of the type ``http`` takes besides its address and token."""
+
+
+class ServingHook(BaseHook):
+    """Reaches the inference server that a connection describes.
+
+    Parameters
+    ----------
+    serving_conn_id : str
+        Connection of type ``aimass_serving``.
+    """
+
+    conn_name_attr = "serving_conn_id"
+    default_conn_name = "aimass_serving"
+    conn_type = "aimass_serving"
+    hook_name = "AI Mass inference server"
+
+    def __init__(self, serving_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.serving_conn_id = serving_conn_id
+
+    def document(self) -> dict[str, Any]:
+        """Return the connection as an endpoint's document, ``{"type": "http", "url": …}``.
+
+        Raises
+        ------
+        ConfigError
+            The connection names no server.
+        NotFoundError
+            There is no such connection, and no option takes the default one's place.
+        """
+        try:
+            return endpoint_document(self.get_connection(self.serving_conn_id))
+        except AirflowNotFoundException:
+            url = option("serving_url")
+            if self.serving_conn_id == self.default_conn_name and url:
+                return {"type": "http", "url": url}
+        raise NotFoundError(
+            f"There is no connection {self.serving_conn_id!r}",
+            expected=f"a connection of type {self.conn_type}",
+            hint="Add it under Admin → Connections; [aimass] serving_url takes the place of the default one",
+        )
+
+    def get_conn(self) -> Endpoint:
+        """Return the server, ready to be asked."""
+        backend, settings = backend_of(ENDPOINTS, self.document())
+        return backend(settings)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the server for its status; return whether that worked and what it serves."""
+        try:
+            status = self.get_conn().status()
+        except AimassError as error:
+            return False, str(error)
+        served = ", ".join(model.name for model in status.models) or "no model"
+        return True, f"{status.server_id} answered; it serves {served}"
+
+
+def endpoint_document(connection: Connection) -> dict[str, Any]:
+    """Return an endpoint's document for `connection`.
+
+    The extra ``type`` names another backend than ``http``, whose settings are then the other extras.
+    """
+    extra = connection.extra_dejson
+    if extra.get("type", "http") != "http":
+        return dict(extra)
+    if not connection.host:
+        raise ConfigError(
+            f"The connection {connection.conn_id!r} names no server",
+            expected="an address in the field 'Host', such as serving.example.org",
+        )
+    document = {"type": "http", "url": _address(connection)}
+    if connection.password:
+        mask_secret(connection.password)
+        document["token"] = connection.password
+    return document | {name: extra[name] for name in HTTP_FIELDS if extra.get(name) not in (None, "")}
+
+
+def endpoints_of(conn_ids: str | Sequence[str]) -> Mapping[str, Endpoint]:
+    """Return the servers by the ids of their connections.
+
+    Raises
+    ------
+    ConfigError, NotFoundError
+        No connection was named, or one that was does not exist or names no server.
+    """
+    names = [conn_ids] if isinstance(conn_ids, str) else list(dict.fromkeys(conn_ids))
+    if not names:
+        raise ConfigError("No inference server was named", expected=f"ids of connections {ServingHook.conn_type}")
+    return {name: ServingHook(name).get_conn() for name in names}
+
+
+def _address(connection: Connection) -> str:
+    host = str(connection.host)
+    if "://" in host:
+        return host
+    port = f":{connection.port}" if connection.port else ""
+    return f"{connection.schema or 'http'}://{host}{port}"
