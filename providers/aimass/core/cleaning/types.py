@@ -9,8 +9,7 @@ from pydantic import Field, model_validator
 from aimass.core import settings
 from aimass.core.cleaning.base import Cleaning, StepReport
 from aimass.core.errors import ConfigError
-from aimass.core.features.base import Kind
-from aimass.core.features.canonical import CONVERSIONS, RawColumn
+from aimass.core.features.raw import CONVERSIONS, Kind, RawColumn
 
 
 class TypesSettings(settings.Settings):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from aimass.core.features.base import Transform
+from typing import TYPE_CHECKING
+
 from aimass.core.registry import Registry
+
+if TYPE_CHECKING:
+    # `base` imports polars, which a server does without.
+    from aimass.core.features.base import Transform
 
 FEATURES: Registry[type[Transform]] = Registry(
     "feature",

@@ -5,21 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
 from aimass.core import settings
 from aimass.core.errors import SchemaMismatchError
+from aimass.core.features.raw import Kind
 
 if TYPE_CHECKING:
     from aimass.core.features.onnx_builder import GraphBuilder
 
-Kind = Literal["string", "float", "int", "bool", "date"]
-"""What a column holds inside the graph; dates are int64 microseconds since 1970 UTC."""
-
-KINDS: tuple[Kind, ...] = get_args(Kind)
 NUMBERS: tuple[Kind, ...] = ("float", "int", "bool")
 CATEGORIES: tuple[Kind, ...] = ("string", "int", "bool")
 

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from aimass.core.errors import DataError, SchemaMismatchError, missing_column
-from aimass.core.features import canonical as spec
-from aimass.core.features.canonical import RawColumn
-from aimass.core.features.onnx_builder import MASK_SUFFIX
+from aimass.core.features import raw as spec
+from aimass.core.features.raw import MASK_SUFFIX, RawColumn
 from aimass.core.reserved import NULL_STRING
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from aimass.core.features.canonical import EARLIEST_US, LATEST_US, RawColumn
+from aimass.core.features.raw import EARLIEST_US, LATEST_US, RawColumn
 
 if TYPE_CHECKING:
     from aimass.core.features.graph import FeatureGraph

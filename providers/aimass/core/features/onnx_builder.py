@@ -13,9 +13,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from aimass.core.features.onnx_merge import IR_VERSION, ML_DOMAIN, OPSETS
-
-MASK_SUFFIX = "__missing"
-"""Ends the name of the boolean input that marks the missing values of an int64 input."""
+from aimass.core.features.raw import MASK_SUFFIX
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 

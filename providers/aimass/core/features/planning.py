@@ -11,8 +11,9 @@ import numpy as np
 from aimass.core.backends import backend_of
 from aimass.core.errors import ConfigError, DataError, UnknownNameError
 from aimass.core.features import FEATURES
-from aimass.core.features.base import Kind, Transform, Variable
+from aimass.core.features.base import Transform, Variable
 from aimass.core.features.graph import apply
+from aimass.core.features.raw import Kind
 from aimass.core.features.statistics import count_distinct, count_rows, extremes, missing_counts
 
 if TYPE_CHECKING:

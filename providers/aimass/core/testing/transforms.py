@@ -17,9 +17,10 @@ from aimass.core.backends import backend_of
 from aimass.core.deps import Deps, Runtime
 from aimass.core.errors import SchemaMismatchError
 from aimass.core.features import FEATURES
-from aimass.core.features.base import KINDS, Transform, Variable
-from aimass.core.features.canonical import RawColumn, canonical
+from aimass.core.features.base import Transform, Variable
+from aimass.core.features.canonical import canonical
 from aimass.core.features.graph import FeatureGraph, matrix_column
+from aimass.core.features.raw import KINDS, RawColumn
 from aimass.core.manifest import Split
 from aimass.core.reserved import NULL_STRING
 from aimass.core.stages.base import Output
