@@ -93,15 +93,21 @@ def endpoint_document(connection: Connection) -> dict[str, Any]:
     return document | {name: extra[name] for name in HTTP_FIELDS if extra.get(name) not in (None, "")}
 
 
-def endpoints_of(conn_ids: str | Sequence[str]) -> Mapping[str, Endpoint]:
-    """Return the servers by the ids of their connections.
+def conn_ids(named: str | Sequence[str]) -> list[str]:
+    """Return the connection ids in `named`: a sequence, or text that separates them by commas or white space."""
+    names = named.replace(",", " ").split() if isinstance(named, str) else named
+    return list(dict.fromkeys(names))
+
+
+def endpoints_of(named: str | Sequence[str]) -> Mapping[str, Endpoint]:
+    """Return the servers by the ids of their connections; see `conn_ids`.
 
     Raises
     ------
     ConfigError, NotFoundError
         No connection was named, or one that was does not exist or names no server.
     """
-    names = [conn_ids] if isinstance(conn_ids, str) else list(dict.fromkeys(conn_ids))
+    names = conn_ids(named)
     if not names:
         raise ConfigError("No inference server was named", expected=f"ids of connections {ServingHook.conn_type}")
     return {name: ServingHook(name).get_conn() for name in names}

@@ -100,7 +100,7 @@ class ApproveOperator(StageOperator, ApprovalOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
         """Return the answer; what comes after a rejection is skipped."""
         if "error" in event:
-            with translated_failures(), self._told_failure(context):
+            with translated_failures(), self.told_failure(context):
                 raise self._no_answer(event)
         answer = self._answer(event)
         if not answer["approved"]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import BaseOperator
-
-from aimass.core.errors import AimassError
 from aimass.hooks.allow import AllowList
 from aimass.hooks.options import failpoints
-from aimass.hooks.runtime import build_runtime, store_of
+from aimass.hooks.runtime import store_of
 from aimass.operators.assets import SCHEME, event_extra, stage_asset
-from aimass.operators.failures import FAILURE_KEY, failure_document, translated_failures
+from aimass.operators.engine import EngineOperator
+from aimass.operators.failures import translated_failures
 from aimass.operators.forms import check_locations, read_form
 from aimass.operators.progress import TaskProgress
 from aimass.operators.sections import check_conf, overlay
@@ -22,18 +19,15 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from aimass.core.compute.base import Compute
-    from aimass.core.deps import Runtime
 
 
-class StageOperator(BaseOperator):
+class StageOperator(EngineOperator):
     """Run one stage of the engine.
 
     Parameters
     ----------
     config : mapping
         The stage's configuration; its inputs are usually other tasks' results (``split.output["uri"]``). Templated.
-    project : str
-        The pipeline that outputs belong to; the asset is ``aimass://<project>/<task_id>``. Templated.
     compute : str or mapping
         Where the stage runs: ``"local"``, or a mapping with ``type`` and that compute's settings.
     conf_keys : mapping, optional
@@ -45,9 +39,8 @@ class StageOperator(BaseOperator):
     form : str, optional
         The form that the trigger's conf fills in, one of `aimass.operators.forms.FORMS`: the configuration comes from
         it, and `config` holds the inputs alone.
-    store_conn_id, tracking_conn_id : str
-        Connections of type ``aimass_store`` and ``aimass_mlflow``; where a default one does not exist, the options of
-        ``[aimass]`` hold.
+    **kwargs
+        See `EngineOperator`; the asset is ``aimass://<project>/<task_id>``.
 
     Returns
     -------
@@ -58,7 +51,7 @@ class StageOperator(BaseOperator):
     stage: ClassVar[str]
     section: ClassVar[str | None] = None
     """The stage whose configuration this is, where that is another one."""
-    template_fields: Sequence[str] = ("config", "project")
+    template_fields: Sequence[str] = ("config", *EngineOperator.template_fields)
     template_fields_renderers: ClassVar[dict[str, str]] = {"config": "json"}
     ui_color = "#e6f2ef"
 
@@ -66,30 +59,24 @@ class StageOperator(BaseOperator):
         self,
         *,
         config: Mapping[str, Any] | None = None,
-        project: str = "default",
         compute: str | Mapping[str, Any] = "local",
         conf_keys: Mapping[str, str] | None = None,
         conf_checks: Sequence[Mapping[str, Any]] = (),
         form: str | None = None,
-        store_conn_id: str = "aimass_store",
-        tracking_conn_id: str = "aimass_mlflow",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.config = config or {}
-        self.project = project
         self.compute = compute
         self.conf_keys = conf_keys
         self.conf_checks = conf_checks
         self.form = form
-        self.store_conn_id = store_conn_id
-        self.tracking_conn_id = tracking_conn_id
-        if not self.outlets and "{" not in project:
-            self.outlets = [stage_asset(project, self.task_id)]
+        if not self.outlets and "{" not in self.project:
+            self.outlets = [stage_asset(self.project, self.task_id)]
 
     def execute(self, context: Context) -> Any:
         """Run the stage and return its result."""
-        with translated_failures(), self._told_failure(context):
+        with translated_failures(), self.told_failure(context):
             self.result_ = result = self.run_stage(context, self.stage_config(context))
         self.announce(context, result)
         return result
@@ -134,32 +121,11 @@ class StageOperator(BaseOperator):
         progress = TaskProgress(self.log, context)
         return self._running.run(self.stage, config, runtime, progress=progress, failpoints=failpoints())
 
-    def runtime(self, context: Context) -> Runtime:
-        """Return the surroundings of the stage: store, tracking, run and principal."""
-        run = context["dag_run"]
-        return build_runtime(
-            store_conn_id=self.store_conn_id,
-            tracking_conn_id=self.tracking_conn_id,
-            project=self.project,
-            run_id=f"{run.dag_id}/{run.run_id}",
-            principal=run.triggering_user_name or self.owner,
-        )
-
     def on_kill(self) -> None:
         """Stop the stage wherever it runs."""
         running = getattr(self, "_running", None)
         if running is not None:
             running.cancel()
-
-    @contextlib.contextmanager
-    def _told_failure(self, context: Context) -> Iterator[None]:
-        """Tell what went wrong to those who cannot read the log, and lead the links to a refusal's report."""
-        try:
-            yield
-        except AimassError as error:
-            self.result_ = error.details.get("result", {})
-            context["ti"].xcom_push(key=FAILURE_KEY, value=failure_document(error))
-            raise
 
     def announce(self, context: Context, result: Any) -> None:
         """Say in the log whether work was reused, and hand the result's address on: to other tasks, and to assets."""
