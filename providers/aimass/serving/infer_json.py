@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from aimass.core.errors import SchemaMismatchError
-from aimass.serving.tensors import Array, MalformedTensorError, Tensor, bytes_of, datatype_of
+from aimass.serving.errors import MalformedError
+from aimass.serving.tensors import Array, Tensor, bytes_of, datatype_of
 
 LENGTH_HEADER = "Inference-Header-Content-Length"
 """How many bytes of the body are JSON; what follows are the bytes of binary tensors, in order."""
@@ -66,17 +66,17 @@ def read(body: bytes, header_length: int | None = None) -> InferRequest:
 
     Raises
     ------
-    MalformedTensorError
+    MalformedError
         The body is not JSON of the protocol's form, or lengths, shapes and data contradict each other.
     """
     length = len(body) if header_length is None else header_length
     if not 0 <= length <= len(body):
-        raise MalformedTensorError(f"{LENGTH_HEADER} is {length}", expected=f"0 to {len(body)}, the length of the body")
+        raise MalformedError(f"{LENGTH_HEADER} is {length}", expected=f"0 to {len(body)}, the length of the body")
     view = memoryview(body)
     try:
         parsed = _DECODER.decode(view[:length])
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise MalformedTensorError(
+        raise MalformedError(
             f"The body is no inference request: {error}",
             expected='{"inputs": [{"name": …, "shape": [N], "datatype": …, "data": […]}, …]}',
         ) from None
@@ -85,7 +85,7 @@ def read(body: bytes, header_length: int | None = None) -> InferRequest:
         tensor, place = _tensor(each, view, place)
         tensors.append(tensor)
     if place != len(body):
-        raise MalformedTensorError(f"{len(body) - place} bytes after the last binary tensor", expected="none")
+        raise MalformedError(f"{len(body) - place} bytes after the last binary tensor", expected="none")
     default = parsed.parameters.get("binary_data_output") is True
     outputs = {each.name: each.parameters.get("binary_data", default) is True for each in parsed.outputs}
     return InferRequest(parsed.id, tensors, outputs, default)
@@ -95,10 +95,10 @@ def _tensor(each: _Input, body: memoryview, place: int) -> tuple[Tensor, int]:
     size = each.parameters.get("binary_data_size")
     if size is None:
         if each.data is None:
-            raise MalformedTensorError(f"Tensor {each.name!r} has no data", expected="data, or binary_data_size")
+            raise MalformedError(f"Tensor {each.name!r} has no data", expected="data, or binary_data_size")
         return Tensor.from_values(each.name, each.datatype, each.shape, each.data), place
     if type(size) is not int or not 0 <= size <= len(body) - place or each.data is not None:
-        raise MalformedTensorError(
+        raise MalformedError(
             f"Tensor {each.name!r} has binary_data_size {str(size)[:40]} with {len(body) - place} bytes left",
             expected=f"a length within the body, {LENGTH_HEADER}, and no data beside it",
             tensor=each.name,
@@ -120,7 +120,7 @@ def write(
 
     Raises
     ------
-    SchemaMismatchError
+    MalformedError
         The request names an output that the model does not have.
     """
     documents: list[dict[str, Any]] = []
@@ -141,7 +141,7 @@ def write(
 
 
 def wanted(outputs: Mapping[str, Array], name: str) -> Array:
-    """Return the output called `name`; raises SchemaMismatchError where the model has none."""
+    """Return the output called `name`; raises MalformedError where the model has none."""
     if name not in outputs:
-        raise SchemaMismatchError(f"Output {name!r} is not the model's", known=outputs)
+        raise MalformedError(f"Output {name!r} is not the model's", known=outputs)
     return outputs[name]
