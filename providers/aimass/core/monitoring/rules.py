@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from aimass.core.errors import nearest_name
+from aimass.core.evaluation import METRICS as EVALUATION_METRICS
+from aimass.core.monitoring.settings import DriftSettings, QualitySettings
 from aimass.core.release.base import ALIAS_PATTERN, NAME_PATTERN
 from aimass.core.settings import Settings
 
@@ -18,40 +20,53 @@ Action = Literal["notify", "page", "retrain", "rollback", "retire"]
 
 RULE_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 
-METRICS = {
-    "data.rows": "rows that the window's prediction log has",
-    "drift.columns": "columns whose distribution moved, significantly and by enough to matter",
-    "drift.share": "the same as a share of the columns that were compared",
-    "drift.max_effect": "greatest effect size among those columns; 0 where there is none",
-    "drift.score": "effect size of the move of the answers' distribution; 0 where it is not significant",
-    "quality.labels": "labels that arrived for the window's rows",
-    "quality.share": "share of the window's rows whose label arrived",
-    "serving.requests": "requests answered in the window",
-    "serving.error_rate": "share of them that were answered with an error",
-    "serving.p50_ms": "median latency in ms: the worst of the window's samples",
-    "serving.p99_ms": "99th percentile of the latency in ms: the worst of the window's samples",
-    "serving.cpu_share": "CPU seconds per second of a server's workers: the worst of the window's samples",
-    "serving.rss_bytes": "resident memory of a server's workers: the worst of the window's samples",
-    "serving.queue_rows": "rows that waited: the worst of the window's samples",
-    "serving.ready": "share of the servers that answered that they are ready",
-    "serving.alarms": "servers that do not serve what the registry asks for",
+WINDOW_METRICS = {
+    "rows": "rows that the window's prediction log has of the watched version",
+    "drifted_columns": "columns that moved, significantly and by enough to matter",
+    "drifted_share": "the same as a share of the columns that were compared",
+    "largest_effect": "greatest effect among all columns, however certain",
+    "score_drift": "effect of the move of the answers' distribution, however certain",
+    "score_drifted": "1 where that move is significant and large enough to matter, else 0",
+    "mean_probability": "mean of the answers",
+    "positive_share": "share of the rows that were answered with the positive class",
+    "labels": "labels that became known in the window",
+    "label_delay_s": "median seconds from the answer to its label",
 }
-"""The metrics that have one name, and what they are."""
+"""What the monitor stage says of a window; a quality metric M gives M, M_low and M_high (the ends of its interval) and
+M_loss (how much worse than at release) besides."""
 
-FAMILIES = {
-    r"drift\.column\.(.+)": "drift.column.<column>: effect size of that column's move; 0 where it is not significant",
-    r"quality\.[a-z][a-z0-9_]*(\.low|\.high)?": (
-        "quality.<metric>: what the evaluation measures, such as quality.auc; .low and .high end its interval"
-    ),
+SERVING_METRICS = {
+    "requests": "requests answered in the window, over all servers",
+    "error_rate": "share of them that were answered with an error",
+    "p50_ms": "median latency in ms; of the window's samples the worst",
+    "p99_ms": "99th percentile of the latency in ms; of the window's samples the worst",
+    "cpu_share": "CPU seconds per second of a server's workers; of the window's samples the worst",
+    "rss_bytes": "resident memory of a server's workers; of the window's samples the worst",
+    "queue_rows": "rows that waited; of the window's samples the worst",
+    "servers_down": "servers that are not ready, or do not answer",
+    "servers_behind": "servers that do not serve what the registry asks for",
 }
-"""The metrics that are named after something, by pattern."""
+"""What the servers say of a window."""
+
+QUALITY_SUFFIXES = ("", "_low", "_high", "_loss")
+
+COLUMN_PREFIX = "drift:"
+"""Before a column's name: the effect of its move where it is significant and large enough to matter, else 0."""
+
+
+def metric_names() -> list[str]:
+    """Return every metric that a rule may name, but those of single columns."""
+    quality = [metric + suffix for metric in EVALUATION_METRICS.names() for suffix in QUALITY_SUFFIXES]
+    return [*WINDOW_METRICS, *SERVING_METRICS, *quality]
 
 
 class Rule(Settings):
     """One rule: when k of the last n windows are beyond the threshold, an incident opens and the action is taken."""
 
     name: str = Field(pattern=RULE_PATTERN, description="Its name, for people; each rule of a file has another.")
-    metric: str = Field(description="What is looked at, such as drift.columns or quality.auc; docs/rules.md lists all.")
+    metric: str = Field(
+        description="What is looked at, such as drifted_columns, auc_high or drift:<column>; docs/rules.md has all."
+    )
     above: float | None = Field(default=None, description="A window counts as bad where the metric is greater.")
     below: float | None = Field(default=None, description="A window counts as bad where the metric is less.")
     clear: float | None = Field(
@@ -86,10 +101,10 @@ class Rule(Settings):
     @field_validator("metric")
     @classmethod
     def _metric_is_known(cls, metric: str) -> str:
-        if metric not in METRICS and not any(re.fullmatch(pattern, metric) for pattern in FAMILIES):
-            nearest = nearest_name(metric, METRICS)
-            hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join([*METRICS, *FAMILIES.values()])}"
-            raise ValueError(f"unknown metric {metric!r}, {hint}")
+        if not metric.startswith(COLUMN_PREFIX) and metric not in (known := metric_names()):
+            nearest = nearest_name(metric, known)
+            hint = f"did you mean {nearest!r}?" if nearest else f"known: {', '.join(known)}, {COLUMN_PREFIX}<column>"
+            raise ValueError(f"unknown metric, {hint}")
         return metric
 
     @model_validator(mode="after")
@@ -154,10 +169,8 @@ class Watch(Settings):
     )
     window_minutes: float = Field(default=60, gt=0, le=44640, description="Length of a window.")
     min_rows: int = Field(default=200, ge=1, description="A window with fewer rows has no data.")
-    drift: dict[str, Any] = Field(
-        default={}, description="Settings of the monitor stage: {alpha, min_effect, columns, …}."
-    )
-    quality: dict[str, Any] = Field(default={}, description="Settings of the monitor stage: {metric, min_labels, …}.")
+    drift: DriftSettings = Field(default_factory=DriftSettings, description="When a window counts as drifted.")
+    quality: QualitySettings = Field(default_factory=QualitySettings, description="What is measured once labels come.")
     pipeline: str | None = Field(
         default=None, description="The pipeline that `retrain` runs; the project's when empty."
     )
