@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from aimass.core.deps import Runtime
 from aimass.core.errors import NotFoundError
+from aimass.core.storage import Store
 from aimass.hooks.mlflow import MlflowHook, MlflowSettings
 from aimass.hooks.options import default_store, option
 from aimass.hooks.store import StoreHook, StoreSettings
@@ -51,6 +52,12 @@ def store_of(conn_id: str) -> StoreSettings:
         if conn_id != StoreHook.default_conn_name:
             raise _no_connection(conn_id, StoreHook.conn_type) from None
         return StoreSettings(option("store") or default_store(), {})
+
+
+def open_store(conn_id: str = StoreHook.default_conn_name) -> Store:
+    """Return the store of a connection, open; see `store_of`."""
+    settings = store_of(conn_id)
+    return Store(settings.root, options=settings.options)
 
 
 def _mlflow(conn_id: str) -> MlflowSettings:

@@ -1,4 +1,4 @@
-"""A pipeline file with a mistake becomes a DAG that says so, and harms no other."""
+"""A file with a mistake becomes a DAG that says so, and harms no other."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from aimass.pipelines.model import DAG_PREFIX
 
 BROKEN_TAG = "broken"
 BROKEN_TASK = "broken"
+PIPELINE_CHECK = "airflow aimass pipeline validate"
 
 
 class BrokenPipelineOperator(BaseOperator):
@@ -36,13 +37,18 @@ class BrokenPipelineOperator(BaseOperator):
         raise StageFailedError(self.message)
 
 
-def broken_dag(file: Path, error: PipelineError, *, taken: set[str]) -> DAG:
-    """Return the DAG that shows what is wrong with `file`; its id is none of `taken`."""
-    dag_id = broken_dag_id(file, taken)
+def broken_dag(
+    file: Path, error: PipelineError, *, taken: set[str], prefix: str = DAG_PREFIX, check: str = PIPELINE_CHECK
+) -> DAG:
+    """Return the DAG that shows what is wrong with `file`; its id begins with `prefix` and is none of `taken`.
+
+    `check` is the command that checks such a file at once.
+    """
+    dag_id = broken_dag_id(file, taken, prefix)
     with DAG(
         dag_id=dag_id,
         description=f"Broken: {error}"[:300],
-        doc_md=_doc(file, error),
+        doc_md=_doc(file, error, check),
         schedule=None,
         tags=["aimass", BROKEN_TAG],
         is_paused_upon_creation=False,
@@ -52,19 +58,19 @@ def broken_dag(file: Path, error: PipelineError, *, taken: set[str]) -> DAG:
     return dag
 
 
-def broken_dag_id(file: Path, taken: set[str]) -> str:
+def broken_dag_id(file: Path, taken: set[str], prefix: str = DAG_PREFIX) -> str:
     """Return the id that `file` would have had, made unique."""
     stem = re.sub(r"\W+", "_", file.stem, flags=re.ASCII).strip("_") or "unnamed"
-    dag_id = DAG_PREFIX + stem[:100]
+    dag_id = prefix + stem[:100]
     return f"{dag_id}__broken" if dag_id in taken else dag_id
 
 
-def _doc(file: Path, error: PipelineError) -> str:
+def _doc(file: Path, error: PipelineError, check: str) -> str:
     rows = "\n".join(f"| `{_cell(key) or '–'}` | {_cell(text)} |" for key, text in error.mistakes)
     return (
-        f"# This pipeline is broken\n\nFile: `{_cell(str(file))}`\n\n| key | what is wrong |\n|---|---|\n{rows}\n\n"
+        f"# This file is broken\n\nFile: `{_cell(str(file))}`\n\n| key | what is wrong |\n|---|---|\n{rows}\n\n"
         "Mend the file: the DAG comes right the next time that Airflow parses it. "
-        f"`airflow aimass pipeline validate {_cell(file.name)}` checks it at once.\n"
+        f"`{check} {_cell(file.name)}` checks it at once.\n"
     )
 
 

@@ -1,9 +1,12 @@
-"""Read a pipeline's YAML file; every mistake names the file, the line, the key and the nearest valid name."""
+"""Read a YAML file; every mistake names the file, the line, the key and the nearest valid name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from aimass.core.errors import AimassError, ConfigError, NotFoundError, from_os_error
 from aimass.core.settings import parse_settings
@@ -12,9 +15,11 @@ from aimass.pipelines.model import Pipeline
 
 SUFFIXES = (".yaml", ".yml")
 
+S = TypeVar("S", bound=BaseModel)
+
 
 class PipelineError(ConfigError):
-    """A pipeline file that cannot be used.
+    """A file of a pipeline, or of a watch, that cannot be used.
 
     Attributes
     ----------
@@ -43,7 +48,12 @@ def pipeline_files(folder: Path) -> list[Path]:
 
 
 def load_pipeline(file: Path) -> Pipeline:
-    """Read one file; the stages' own keys are checked by `aimass.pipelines.check`.
+    """Read a pipeline's file; the stages' own keys are checked by `aimass.pipelines.check`. Errors: `load_settings`."""
+    return load_settings(file, Pipeline)
+
+
+def load_settings(file: Path, model: type[S]) -> S:
+    """Read one file as what `model` describes.
 
     Raises
     ------
@@ -56,7 +66,7 @@ def load_pipeline(file: Path) -> Pipeline:
     if not isinstance(document, dict):
         raise PipelineError(file, [("", f"holds {type(document).__name__}, expected a mapping of keys to values")])
     try:
-        return parse_settings(Pipeline, document, where=file.name)
+        return parse_settings(model, document, where=file.name)
     except ConfigError as error:
         raise PipelineError(file, error.details["mistakes"], lines) from None
 
@@ -72,7 +82,7 @@ def _text(file: Path) -> str:
     except UnicodeDecodeError as error:
         raise PipelineError(file, [("", f"is not UTF-8: {error.reason} at byte {error.start}")]) from None
     except FileNotFoundError:
-        raise NotFoundError(f"There is no pipeline file {file}") from None
+        raise NotFoundError(f"There is no file {file}") from None
     except OSError as error:
         raise from_os_error(error, doing=f"reading {file}") from error
 
