@@ -76,6 +76,13 @@ class ModelTable(Protocol):
     def index(self) -> list[IndexEntry]:
         """Return every version in memory, coming or failed."""
 
+    def known_columns(self, model: str) -> frozenset[str]:
+        """Return the raw columns of every version of the model that the server has seen, in memory or not.
+
+        A row may hold a column that only another version knows: clients that send a new version's column must go on
+        being answered after a rollback to one without it. A dictionary lookup.
+        """
+
     def not_ready(self) -> str:
         """Return why the server should get no requests yet (or no more); empty where it is ready."""
 

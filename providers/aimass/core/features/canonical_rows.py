@@ -1,11 +1,11 @@
-"""The canonicaliser's second face: single rows in plain Python, for servers and clients."""
+"""The canonicaliser's second face: single cells in plain Python, for servers and clients."""
 
 from __future__ import annotations
 
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from aimass.core.errors import DataError, SchemaMismatchError, missing_column
+from aimass.core.errors import DataError, SchemaMismatchError
 from aimass.core.features import raw as spec
 from aimass.core.features.raw import MASK_SUFFIX, RawColumn
 from aimass.core.reserved import NULL_STRING
@@ -31,27 +31,6 @@ Feeds = dict[str, npt.NDArray[Any]]
 """What an ONNX session is fed: one array of shape (n_rows,) per input."""
 
 
-def encode_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[RawColumn]) -> Feeds:
-    """Return the feeds of the raw `rows`.
-
-    Raises
-    ------
-    SchemaMismatchError
-        A row lacks a column (a missing value is given as None), or a value is of the wrong type.
-    DataError
-        A text is the reserved one.
-    """
-    feeds: Feeds = {}
-    for column in columns:
-        try:
-            values = [canonical_value(row[column.name], column) for row in rows]
-        except KeyError:
-            known = next(row for row in rows if column.name not in row)
-            raise missing_column(column.name, known, where="a row") from None
-        _put(feeds, column, values)
-    return feeds
-
-
 def encode_frame(frame: pl.DataFrame, columns: Sequence[RawColumn]) -> Feeds:
     """Return the feeds of a frame in canonical form; raises DataError where a text is the reserved one."""
     feeds: Feeds = {}
@@ -59,7 +38,7 @@ def encode_frame(frame: pl.DataFrame, columns: Sequence[RawColumn]) -> Feeds:
         values = frame[column.name]
         if column.kind == "string":
             if (values == NULL_STRING).any():
-                raise _reserved(column)
+                raise reserved(column)
             feeds[column.name] = values.fill_null(NULL_STRING).to_numpy()
         elif column.kind == "float":
             feeds[column.name] = values.fill_null(math.nan).to_numpy()
@@ -69,19 +48,8 @@ def encode_frame(frame: pl.DataFrame, columns: Sequence[RawColumn]) -> Feeds:
     return feeds
 
 
-def _put(feeds: Feeds, column: RawColumn, values: list[Any]) -> None:
-    if column.kind == "string":
-        if NULL_STRING in values:
-            raise _reserved(column)
-        feeds[column.name] = np.array([NULL_STRING if value is None else value for value in values], dtype=object)
-    elif column.kind == "float":
-        feeds[column.name] = np.array([math.nan if value is None else value for value in values], dtype=np.float64)
-    else:
-        feeds[column.name] = np.array([0 if value is None else value for value in values], dtype=np.int64)
-        feeds[column.name + MASK_SUFFIX] = np.array([value is None for value in values], dtype=np.bool_)
-
-
-def _reserved(column: RawColumn) -> DataError:
+def reserved(column: RawColumn) -> DataError:
+    """Return the error for a cell that holds the reserved text."""
     return DataError(
         f"Column {column.name!r} holds the text that is reserved for missing values",
         expected="null where the value is missing",
@@ -112,7 +80,9 @@ def canonical_value(value: Any, column: RawColumn) -> Any:
 def normalised_text(value: str, *, fold_case: bool) -> str | None:
     """Return trimmed text in normal form C; None where it is empty."""
     text = value.strip(spec.WHITE_SPACE)
-    return unicodedata.normalize("NFC", text.lower() if fold_case else text) or None
+    if fold_case:
+        text = text.lower()
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)) or None
 
 
 def _float_from_text(text: str) -> float | None:

@@ -15,9 +15,10 @@ from aimass.core.errors import CorruptDataError
 from aimass.core.features import FEATURES
 from aimass.core.features.base import Transform, Variable
 from aimass.core.features.canonical import RawColumn, canonical
-from aimass.core.features.canonical_rows import Feeds, encode_frame, encode_rows
+from aimass.core.features.canonical_rows import Feeds, encode_frame
 from aimass.core.features.edges import edge_rows
 from aimass.core.features.onnx_builder import FLOAT32_MAX, GraphBuilder
+from aimass.core.features.row_encoder import encode_rows
 
 if TYPE_CHECKING:
     import onnx

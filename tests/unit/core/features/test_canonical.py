@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from aimass.core.errors import DataError, SchemaMismatchError
 from aimass.core.features.canonical import CONVERSIONS, RawColumn, canonical, kind_of
-from aimass.core.features.canonical_rows import canonical_value, encode_frame, encode_rows
+from aimass.core.features.canonical_rows import canonical_value, encode_frame
 from aimass.core.features.graph import FeatureGraph
+from aimass.core.features.row_encoder import encode_rows
 from aimass.core.reserved import NULL_STRING
 
 TYPES = {"string": "string", "float": "double", "int": "int64", "bool": "bool", "date": "timestamp[us]"}
