@@ -1,4 +1,4 @@
-"""`python -m demo run|up|down|status`: what `make demo`, `make up` and `make down` call."""
+"""`python -m demo run|up|story|down|status`: what `make demo`, `make up` and `make down` call."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from demo.errors import DemoError
 from demo.home import REPOSITORY, USER, Home
 from demo.progress import watch
 from demo.rest import Airflow
-from demo.services import NEEDED, Services
-from demo.startup import say, start, start_late, wait_for_dag
+from demo.services import LATE, NEEDED, Services
+from demo.startup import say, start, start_late, start_story, wait_for_dag
+from demo.story import Story
+
+FLIGHTS = "flights"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,6 +50,8 @@ def run(home: Home, options: argparse.Namespace) -> None:
     outcome = watch(airflow, services, dag_id, run_id, order)
     start_late(services)
     summary.report(home, dag_id, outcome)
+    if options.pipeline == FLIGHTS and not conf and not options.no_story and start_story(services):
+        summary.print_story(home)
 
 
 def up(home: Home, options: argparse.Namespace) -> None:
@@ -54,6 +59,11 @@ def up(home: Home, options: argparse.Namespace) -> None:
     start(home)
     start_late(Services(home))
     summary.print_access(home)
+
+
+def story(home: Home, options: argparse.Namespace) -> None:
+    """Serve, improve, corrupt and recover the released model; `run` starts this in the background."""
+    Story(home).tell()
 
 
 def down(home: Home, options: argparse.Namespace) -> None:
@@ -66,11 +76,12 @@ def down(home: Home, options: argparse.Namespace) -> None:
 def status(home: Home, options: argparse.Namespace) -> None:
     """Say which services run and where; fail when one is missing."""
     running = Services(home).running()
-    for name in NEEDED:
+    for name in (*NEEDED, *LATE):
         print(f"{name:<14} {f'runs, pid {running[name].pid}' if name in running else 'does not run'}")
     if missing := [name for name in NEEDED if name not in running]:
         raise DemoError(f"Not running: {', '.join(missing)}. `make up` starts what is missing.")
     summary.print_access(home)
+    summary.print_story(home)
 
 
 def _conf(text: str) -> dict[str, Any]:
@@ -91,13 +102,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--dags", type=Path, default=REPOSITORY / "dags", help="Airflow's folder of DAG files (default: %(default)s)"
     )
-    commands = parser.add_subparsers(required=True, metavar="run|up|down|status")
-    for command in (run, up, down, status):
+    commands = parser.add_subparsers(required=True, metavar="run|up|story|down|status")
+    for command in (run, up, story, down, status):
         added = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
         added.set_defaults(command=command)
         if command is run:
-            added.add_argument("--pipeline", default="flights", help="name of the pipeline (default: %(default)s)")
+            added.add_argument("--pipeline", default=FLIGHTS, help="name of the pipeline (default: %(default)s)")
             added.add_argument("--conf", default="{}", help="the run's conf, a JSON object (default: %(default)s)")
+            added.add_argument("--no-story", action="store_true", help="do not go on with serving once it is released")
     return parser
 
 

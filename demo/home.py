@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 USER = "admin"
 HOST = "127.0.0.1"
 # Where each service would listen, had it the choice.
-PREFERRED_PORTS = {"airflow": 8080, "mlflow": 5000, "task-logs": 8793, "trigger-logs": 8794}
+PREFERRED_PORTS = {"airflow": 8080, "mlflow": 5000, "serving": 8200, "task-logs": 8793, "trigger-logs": 8794}
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,16 @@ class Home:
         return self.folder / "store"
 
     @property
+    def alerts(self) -> Path:
+        """The watch files that Airflow reads: none until a model is served."""
+        return self.folder / "alerts"
+
+    @property
+    def serving(self) -> Path:
+        """The inference server's cache of models."""
+        return self.folder / "serving"
+
+    @property
     def run(self) -> Path:
         """Pid files and ports."""
         return self.folder / "run"
@@ -73,7 +83,16 @@ class Home:
         """Make the folders; only their owner may look inside, for passwords lie here."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        for path in (self.airflow, self.logs, self.task_logs, self.mlflow / "artifacts", self.store, self.run):
+        folders = (
+            self.airflow,
+            self.logs,
+            self.task_logs,
+            self.mlflow / "artifacts",
+            self.store,
+            self.alerts,
+            self.run,
+        )
+        for path in folders:
             path.mkdir(parents=True, exist_ok=True)
 
     @contextlib.contextmanager
@@ -130,6 +149,11 @@ class Home:
         """Address of MLflow."""
         return f"http://{HOST}:{self.ports()['mlflow']}"
 
+    @property
+    def serving_url(self) -> str:
+        """Address of the inference server."""
+        return f"http://{HOST}:{self.ports()['serving']}"
+
     def write_password(self) -> None:
         """Give the password to Airflow's simple auth manager, which would make up one of its own."""
         _write_private(self.airflow / "passwords.json", json.dumps({USER: self.secrets["password"]}))
@@ -185,7 +209,8 @@ class Home:
                 "trigger_log_server_port": ports["trigger-logs"],
             },
             "usage_data_collection": {"enabled": False},
-            "aimass": {"store": self.store, "tracking_uri": self.mlflow_url},
+            "aimass": {"store": self.store, "tracking_uri": self.mlflow_url}
+            | {"serving_url": self.serving_url, "alerts_dir": self.alerts},
         }
         settings = {
             f"AIRFLOW__{section.upper()}__{key.upper()}": str(value)

@@ -52,6 +52,10 @@ class Airflow:
         """Let the DAG's runs start; the run of a paused DAG waits for ever."""
         self._call("PATCH", _join(("dags", dag_id)), {"is_paused": False})
 
+    def pause(self, dag_id: str) -> None:
+        """Let no more of the DAG's runs start."""
+        self._call("PATCH", _join(("dags", dag_id)), {"is_paused": True})
+
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
         """Return the run."""
         found: dict[str, Any] = self.get("dags", dag_id, "dagRuns", run_id)

@@ -20,13 +20,16 @@ from typing import Any
 
 from demo import processes
 from demo.errors import DemoError
-from demo.home import HOST, Home
+from demo.home import HOST, REPOSITORY, Home
 from demo.processes import Identity
 
 NEEDED = ("mlflow", "api-server", "scheduler", "dag-processor")
-# Wanted by deferrable tasks only, of which our local pipelines have none: it starts when it no longer slows the rest.
-LATE = "triggerer"
+# The triggerer is wanted by deferrable tasks, the server once there is a model: they start when they no longer slow
+# the rest.
+LATE = ("triggerer", "serving")
+STORY = "story"
 START_TIMEOUT_S = 180.0
+LOG_FLUSH_S = 10
 TERM_GRACE_S = 5.0
 POLL_S = 0.2
 TAIL_LINES = 15
@@ -44,11 +47,14 @@ class Service:
         The program and its arguments.
     is_ready : callable
         Returns True once it serves; must not raise.
+    folder : Path or None
+        Its working directory; None for Airflow's, where nothing of the repository is imported by accident.
     """
 
     name: str
     command: list[str]
     is_ready: Callable[[], bool]
+    folder: Path | None = None
 
 
 class Services:
@@ -74,7 +80,13 @@ class Services:
                 Service(name, [sys.executable, "-m", "airflow", name], functools.partial(self._is_healthy, key))
                 for name, key in parts.items()
             ),
+            Service("serving", self._serving_command(), self._serving_is_ready),
+            Service(STORY, self._story_command(), lambda: True, folder=REPOSITORY),
         ]
+
+    def by_name(self, name: str) -> Service:
+        """Return the service called `name`."""
+        return next(service for service in self.known() if service.name == name)
 
     def running(self) -> dict[str, Identity]:
         """Return the services that run now, by name."""
@@ -85,9 +97,8 @@ class Services:
         log = self.home.logs / f"{service.name}.log"
         with log.open("ab") as stream:
             self._log_starts[service.name] = stream.tell()
-            # Airflow's working directory is a place where nothing of the repository is imported by accident.
             process = subprocess.Popen(
-                service.command, cwd=self.home.airflow, env=self.home.environment(),
+                service.command, cwd=service.folder or self.home.airflow, env=self.home.environment(),
                 stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         self._children.append(process)
@@ -143,7 +154,7 @@ class Services:
                 name = next(iter(waiting))
                 raise DemoError(
                     f"{name} runs but did not become ready within {timeout_s:.0f} s. "
-                    f"The last lines of {self._log(name)}:\n{self._tail(name)}"
+                    f"The last lines of {self.log(name)}:\n{self._tail(name)}"
                 )
             time.sleep(POLL_S if waiting else 0)
 
@@ -190,14 +201,35 @@ class Services:
     def _pid_file(self, name: str) -> Path:
         return self.home.run / f"{name}.pid"
 
-    def _log(self, name: str) -> Path:
+    def log(self, name: str) -> Path:
+        """Return the file that a service writes its log to."""
         return self.home.logs / f"{name}.log"
 
     def _tail(self, name: str) -> str:
-        return tail(self._log(name), start=self._log_starts.get(name, 0))
+        return tail(self.log(name), start=self._log_starts.get(name, 0))
 
     def _died(self, name: str) -> DemoError:
-        return DemoError(f"{name} has died. The last lines of {self._log(name)}:\n{self._tail(name)}")
+        return DemoError(f"{name} has died. The last lines of {self.log(name)}:\n{self._tail(name)}")
+
+    def _serving_command(self) -> list[str]:
+        options: dict[str, object] = {
+            "host": HOST,
+            "port": self.home.ports()["serving"],
+            "tracking-uri": self.home.mlflow_url,
+            "store": self.home.store.as_uri(),
+            "cache-dir": self.home.serving,
+            # The story looks at windows of a minute: the log must not lag behind them for another.
+            "log-flush-s": LOG_FLUSH_S,
+        }
+        given = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        return [sys.executable, "-m", "aimass.serving", *given]
+
+    def _story_command(self) -> list[str]:
+        folders = ["--folder", str(self.home.folder), "--dags", str(self.home.dags)]
+        return [sys.executable, "-m", "demo", *folders, "story"]
+
+    def _serving_is_ready(self) -> bool:
+        return bool(answer(f"{self.home.serving_url}/v2/health/ready"))
 
     def _mlflow_is_ready(self) -> bool:
         return answer(f"{self.home.mlflow_url}/health") == b"OK"

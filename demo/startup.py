@@ -9,7 +9,7 @@ from demo import machine
 from demo.errors import DemoError
 from demo.home import REPOSITORY, Home
 from demo.rest import Airflow
-from demo.services import LATE, NEEDED, Services
+from demo.services import LATE, NEEDED, STORY, Services
 
 SETTINGS_FILE = REPOSITORY / "airflow_settings.yaml"
 PARSE_TIMEOUT_S = 90.0
@@ -48,21 +48,29 @@ def _start(home: Home, services: Services) -> None:
 
 
 def _start_services(services: Services) -> None:
-    by_name = {service.name: service for service in services.known()}
     say(f"starting MLflow at {services.home.mlflow_url} and Airflow at {services.home.airflow_url}")
-    services.start(by_name[NEEDED[0]])
+    services.start(services.by_name(NEEDED[0]))
     services.migrate()
     for name in NEEDED[1:]:
-        services.start(by_name[name])
+        services.start(services.by_name(name))
     services.apply_settings(SETTINGS_FILE)
     services.wait_until_ready(set(NEEDED))
 
 
 def start_late(services: Services) -> None:
-    """Start the triggerer, unless it runs."""
+    """Start the triggerer and the inference server, unless they run."""
     with services.home.locked():
-        if LATE not in services.running():
-            services.start(next(service for service in services.known() if service.name == LATE))
+        for name in LATE:
+            if name not in services.running():
+                services.start(services.by_name(name))
+
+
+def start_story(services: Services) -> bool:
+    """Start the story in the background, unless it has been told in this folder; return whether it runs now."""
+    with services.home.locked():
+        if STORY not in services.running() and not services.log(STORY).exists():
+            services.start(services.by_name(STORY))
+        return STORY in services.running()
 
 
 def wait_for_dag(airflow: Airflow, dag_id: str) -> list[str]:

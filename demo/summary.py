@@ -14,7 +14,7 @@ from rich.table import Table
 from demo.errors import DemoError
 from demo.home import USER, Home
 from demo.progress import RunOutcome, Task
-from demo.services import answer
+from demo.services import STORY, Services, answer, tail
 
 SHOWN_METRICS = ("auc", "log_loss", "accuracy", "precision", "recall", "f1")
 
@@ -87,8 +87,17 @@ def print_access(home: Home) -> None:
     """Print addresses, user and password, and how to stop."""
     print(f"\nAirflow    {home.airflow_url}   user {USER}   password {home.secrets['password']}")
     print(f"MLflow     {home.mlflow_url}")
+    print(f"Serving    {home.serving_url}")
     print(f"Logs       {home.logs}")
     print("Stop       make down")
+
+
+def print_story(home: Home) -> None:
+    """Print how far the story has come; nothing where it has not begun."""
+    log = Services(home).log(STORY)
+    if log.exists():
+        print(f"Story      the model is served, improved, fed nonsense, and comes back by itself: {log}")
+        print(tail(log))
 
 
 def failure(home: Home, dag_id: str, outcome: RunOutcome) -> str:

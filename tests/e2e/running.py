@@ -84,7 +84,7 @@ class Demo:
 
     def run(self, pipeline: str, conf: str = "{}") -> subprocess.CompletedProcess[str]:
         """Run a pipeline."""
-        return self.call("run", "--pipeline", pipeline, "--conf", conf)
+        return self.call("run", "--no-story", "--pipeline", pipeline, "--conf", conf)
 
     def leaders(self) -> list[processes.Identity]:
         """Return the services that run now."""
