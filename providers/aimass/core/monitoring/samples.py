@@ -23,7 +23,7 @@ def samples_folder(store: Store, project: str, model: str) -> str:
 
 
 def keep_samples(store: Store, project: str, model: str, samples: Sequence[MetricSample]) -> str:
-    """Write `samples` of all servers, of which only the figures of `model` are kept; return the file's URI, "" for none.
+    """Write `samples` of all servers, keeping only the figures of `model`; return the file's URI, "" for none.
 
     Samples that an earlier asking brought may be among them: readers take each once.
     """
