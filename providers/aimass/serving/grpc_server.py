@@ -1,0 +1,177 @@
+"""The Open Inference Protocol over gRPC, beside REST in the same worker and event loop, on the same engine."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+
+from aimass import __version__
+from aimass.core.errors import AimassError, ConfigError
+from aimass.serving.config import ServeConfig
+from aimass.serving.context import Resolved
+from aimass.serving.engine import Ask, Engine, new_request_id
+from aimass.serving.errors import UnavailableError, answer_of
+from aimass.serving.grpc_messages import response_of, tensors_of
+from aimass.serving.proto import open_inference_pb2 as messages
+from aimass.serving.tensor_rows import block_of, input_metadata
+
+logger = logging.getLogger(__name__)
+
+SERVICE = "inference.GRPCInferenceService"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+
+Call = grpc.aio.ServicerContext
+
+
+async def start_grpc(engine: Engine) -> grpc.aio.Server:
+    """Return the worker's gRPC server, listening; `await server.stop(grace_s)` drains it.
+
+    All workers of a server listen on the same port (`SO_REUSEPORT`), so it must not be 0 here.
+
+    Raises
+    ------
+    ConfigError
+        The port cannot be listened on, or the certificate cannot be read.
+    """
+    config = engine.context.config
+    server = grpc.aio.server(
+        options=[
+            ("grpc.so_reuseport", 1),
+            ("grpc.max_receive_message_length", config.body_limit),
+            ("grpc.max_concurrent_streams", config.max_connections),
+        ]
+    )
+    service = InferenceService(engine)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, service.handlers()),))
+    address = f"{config.host}:{config.grpc_port}"
+    try:
+        if config.tls_cert is None:
+            server.add_insecure_port(address)
+        else:
+            server.add_secure_port(address, _credentials(config))
+    except (RuntimeError, OSError, ValueError) as error:
+        raise ConfigError(f"gRPC cannot listen on {address}: {error}", hint="Choose another grpc_port") from error
+    await server.start()
+    return server
+
+
+def _credentials(config: ServeConfig) -> grpc.ServerCredentials:
+    assert config.tls_cert is not None
+    key = (config.tls_key or config.tls_cert).read_bytes()
+    return grpc.ssl_server_credentials([(key, config.tls_cert.read_bytes())])
+
+
+class InferenceService:
+    """The methods of the protocol; each maps a request message to a response message, or raises an error of ours."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._context = engine.context
+
+    def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
+        """Return what the server calls, by the methods' names."""
+        methods: dict[str, Callable[[Any, Call], Awaitable[Any]]] = {
+            "ServerLive": self.server_live,
+            "ServerReady": self.server_ready,
+            "ModelReady": self.model_ready,
+            "ServerMetadata": self.server_metadata,
+            "ModelMetadata": self.model_metadata,
+            "ModelInfer": self.model_infer,
+        }
+        return {name: _handler(name, method) for name, method in methods.items()}
+
+    async def server_live(self, _: messages.ServerLiveRequest, __: Call) -> messages.ServerLiveResponse:
+        """Say that the process answers."""
+        return messages.ServerLiveResponse(live=True)
+
+    async def server_ready(self, _: messages.ServerReadyRequest, __: Call) -> messages.ServerReadyResponse:
+        """Say whether the server takes requests."""
+        return messages.ServerReadyResponse(ready=not (self._context.draining or self._context.table.not_ready()))
+
+    async def model_ready(self, request: messages.ModelReadyRequest, _: Call) -> messages.ModelReadyResponse:
+        """Say whether a version is in memory; NOT_FOUND where there is none."""
+        try:
+            self._resolve(request.name, request.version)
+        except UnavailableError:
+            return messages.ModelReadyResponse(ready=False)
+        return messages.ModelReadyResponse(ready=not self._context.draining)
+
+    async def server_metadata(self, _: messages.ServerMetadataRequest, __: Call) -> messages.ServerMetadataResponse:
+        """Say what the server is."""
+        return messages.ServerMetadataResponse(name="aimass", version=__version__, extensions=["binary_tensor_data"])
+
+    async def model_metadata(self, request: messages.ModelMetadataRequest, _: Call) -> messages.ModelMetadataResponse:
+        """Describe the inputs and outputs of a version."""
+        resolved = self._resolve(request.name, request.version)
+        versions = [each.version for each in self._context.table.index() if each.model == request.name]
+        tensor = messages.ModelMetadataResponse.TensorMetadata
+        return messages.ModelMetadataResponse(
+            name=request.name,
+            versions=versions,
+            platform="onnxruntime_onnx",
+            inputs=[tensor(**each) for each in input_metadata(resolved.loaded.columns)],
+            outputs=[
+                tensor(name="probability", datatype="FP32", shape=[-1]),
+                tensor(name="label", datatype="INT64", shape=[-1]),
+            ],
+        )
+
+    async def model_infer(self, request: messages.ModelInferRequest, call: Call) -> messages.ModelInferResponse:
+        """Answer rows."""
+        headers = {key: str(value) for key, value in call.invocation_metadata() or ()}
+        request_id = _request_id(request.id, headers.get("x-request-id", ""))
+        ask = Ask(
+            model=request.model_name,
+            version=request.model_version or None,
+            route_key=headers.get("x-route-key", ""),
+            request_id=request_id,
+            protocol="grpc",
+            started=time.perf_counter(),
+        )
+        answer = await self._engine.answer(ask, lambda loaded: block_of(tensors_of(request), loaded.encoder))
+        loaded = answer.resolved.loaded
+        call.set_trailing_metadata(_told(answer.resolved, request_id))
+        outputs = {"probability": answer.probability, "label": answer.label}
+        return response_of(request.model_name, loaded.version, outputs, request, request_id=request_id)
+
+    def _resolve(self, model: str, version: str) -> Resolved:
+        return self._context.table.resolve(model, version=version or None)
+
+
+def _handler(name: str, method: Callable[[Any, Call], Awaitable[Any]]) -> grpc.RpcMethodHandler:
+    async def answer(request: Any, call: Call) -> Any:
+        try:
+            return await method(request, call)
+        except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status of the protocol
+            failure = error
+        told = answer_of(failure)
+        if not isinstance(failure, AimassError):
+            logger.error("%s failed", name, exc_info=failure)
+        after = () if told.retry_after_s is None else (("retry-after", f"{told.retry_after_s:g}"),)
+        await call.abort(grpc.StatusCode[told.grpc], told.message, (("code", told.code), *after))
+
+    return grpc.unary_unary_rpc_method_handler(
+        answer,
+        request_deserializer=getattr(messages, f"{name}Request").FromString,
+        response_serializer=getattr(messages, f"{name}Response").SerializeToString,
+    )
+
+
+def _request_id(*offered: str) -> str:
+    return next((each for each in offered if _REQUEST_ID.match(each)), "") or new_request_id()
+
+
+def _told(resolved: Resolved, request_id: str) -> tuple[tuple[str, str], ...]:
+    loaded = resolved.loaded
+    deprecated = (("deprecation", "true"),) if resolved.deprecated else ()
+    return (
+        ("x-request-id", request_id),
+        ("x-model-version", loaded.version),
+        ("x-model-digest", loaded.digest),
+        *deprecated,
+    )
