@@ -168,6 +168,13 @@ class Watch(Settings):
         default="@hourly", description="Cron expression or preset; manual when empty. One window is judged per run."
     )
     window_minutes: float = Field(default=60, gt=0, le=44640, description="Length of a window.")
+    settle_s: float = Field(
+        default=90,
+        ge=0,
+        le=86400,
+        description="How long after a window's end its last rows are waited for, in s: the servers' log_flush_s, and a "
+        "little more.",
+    )
     min_rows: int = Field(default=200, ge=1, description="A window with fewer rows has no data.")
     drift: DriftSettings = Field(default_factory=DriftSettings, description="When a window counts as drifted.")
     quality: QualitySettings = Field(default_factory=QualitySettings, description="What is measured once labels come.")
