@@ -23,6 +23,18 @@ DIGEST_TAG = "aimass.digest"
 PROJECT_TAG = "aimass.project"
 """Tag of a model and of its versions: the pipeline that releases it."""
 
+TRAFFIC_TAG = "aimass.traffic"
+"""Tag of a model: shares of its aliases among requests that name neither version nor alias, as JSON."""
+
+SERVE_TAG = "aimass.serve"
+"""Tag of a model: ``off`` takes it from every server."""
+
+STATE_TAG = "aimass.state"
+"""Tag of a version that is on its way out: deprecated, draining or archived."""
+
+BAD_TAG = "aimass.bad"
+"""Tag of a version that was rolled back: why."""
+
 GRAPH_FILE = "model.onnx"
 """The graph among a version's files."""
 
