@@ -19,13 +19,14 @@ from aimass.serving.errors import UnavailableError, answer_of
 from aimass.serving.grpc_messages import response_of, tensors_of
 from aimass.serving.proto import open_inference_pb2 as messages
 from aimass.serving.tensor_rows import block_of, input_metadata
+from aimass.serving.tensors import Array
 
 logger = logging.getLogger(__name__)
 
 SERVICE = "inference.GRPCInferenceService"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+Method = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
-Call = grpc.aio.ServicerContext
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
 async def start_grpc(engine: Engine) -> grpc.aio.Server:
@@ -75,7 +76,7 @@ class InferenceService:
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         """Return what the server calls, by the methods' names."""
-        methods: dict[str, Callable[[Any, Call], Awaitable[Any]]] = {
+        methods: dict[str, Method] = {
             "ServerLive": self.server_live,
             "ServerReady": self.server_ready,
             "ModelReady": self.model_ready,
@@ -85,15 +86,21 @@ class InferenceService:
         }
         return {name: _handler(name, method) for name, method in methods.items()}
 
-    async def server_live(self, _: messages.ServerLiveRequest, __: Call) -> messages.ServerLiveResponse:
+    async def server_live(
+        self, _: messages.ServerLiveRequest, __: grpc.aio.ServicerContext
+    ) -> messages.ServerLiveResponse:
         """Say that the process answers."""
         return messages.ServerLiveResponse(live=True)
 
-    async def server_ready(self, _: messages.ServerReadyRequest, __: Call) -> messages.ServerReadyResponse:
+    async def server_ready(
+        self, _: messages.ServerReadyRequest, __: grpc.aio.ServicerContext
+    ) -> messages.ServerReadyResponse:
         """Say whether the server takes requests."""
         return messages.ServerReadyResponse(ready=not (self._context.draining or self._context.table.not_ready()))
 
-    async def model_ready(self, request: messages.ModelReadyRequest, _: Call) -> messages.ModelReadyResponse:
+    async def model_ready(
+        self, request: messages.ModelReadyRequest, _: grpc.aio.ServicerContext
+    ) -> messages.ModelReadyResponse:
         """Say whether a version is in memory; NOT_FOUND where there is none."""
         try:
             self._resolve(request.name, request.version)
@@ -101,11 +108,15 @@ class InferenceService:
             return messages.ModelReadyResponse(ready=False)
         return messages.ModelReadyResponse(ready=not self._context.draining)
 
-    async def server_metadata(self, _: messages.ServerMetadataRequest, __: Call) -> messages.ServerMetadataResponse:
+    async def server_metadata(
+        self, _: messages.ServerMetadataRequest, __: grpc.aio.ServicerContext
+    ) -> messages.ServerMetadataResponse:
         """Say what the server is."""
         return messages.ServerMetadataResponse(name="aimass", version=__version__, extensions=["binary_tensor_data"])
 
-    async def model_metadata(self, request: messages.ModelMetadataRequest, _: Call) -> messages.ModelMetadataResponse:
+    async def model_metadata(
+        self, request: messages.ModelMetadataRequest, _: grpc.aio.ServicerContext
+    ) -> messages.ModelMetadataResponse:
         """Describe the inputs and outputs of a version."""
         resolved = self._resolve(request.name, request.version)
         versions = [each.version for each in self._context.table.index() if each.model == request.name]
@@ -121,7 +132,9 @@ class InferenceService:
             ],
         )
 
-    async def model_infer(self, request: messages.ModelInferRequest, call: Call) -> messages.ModelInferResponse:
+    async def model_infer(
+        self, request: messages.ModelInferRequest, call: grpc.aio.ServicerContext
+    ) -> messages.ModelInferResponse:
         """Answer rows."""
         headers = {key: str(value) for key, value in call.invocation_metadata() or ()}
         request_id = _request_id(request.id, headers.get("x-request-id", ""))
@@ -136,24 +149,23 @@ class InferenceService:
         answer = await self._engine.answer(ask, lambda loaded: block_of(tensors_of(request), loaded.encoder))
         loaded = answer.resolved.loaded
         call.set_trailing_metadata(_told(answer.resolved, request_id))
-        outputs = {"probability": answer.probability, "label": answer.label}
+        outputs: dict[str, Array] = {"probability": answer.probability, "label": answer.label}
         return response_of(request.model_name, loaded.version, outputs, request, request_id=request_id)
 
     def _resolve(self, model: str, version: str) -> Resolved:
         return self._context.table.resolve(model, version=version or None)
 
 
-def _handler(name: str, method: Callable[[Any, Call], Awaitable[Any]]) -> grpc.RpcMethodHandler:
-    async def answer(request: Any, call: Call) -> Any:
+def _handler(name: str, method: Method) -> grpc.RpcMethodHandler:
+    async def answer(request: Any, call: grpc.aio.ServicerContext) -> Any:
         try:
             return await method(request, call)
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status of the protocol
-            failure = error
-        told = answer_of(failure)
-        if not isinstance(failure, AimassError):
-            logger.error("%s failed", name, exc_info=failure)
-        after = () if told.retry_after_s is None else (("retry-after", f"{told.retry_after_s:g}"),)
-        await call.abort(grpc.StatusCode[told.grpc], told.message, (("code", told.code), *after))
+            told = answer_of(error)
+            if not isinstance(error, AimassError):
+                logger.exception("%s failed", name)
+            after = () if told.retry_after_s is None else (("retry-after", f"{told.retry_after_s:g}"),)
+            return await call.abort(grpc.StatusCode[told.grpc], told.message, (("code", told.code), *after))
 
     return grpc.unary_unary_rpc_method_handler(
         answer,
