@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import secrets
 import time
+import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from aimass.core.features.row_encoder import Block
+from aimass.serving.batching import Batcher
 from aimass.serving.context import PredictionRecord, Resolved, WorkerContext
+from aimass.serving.errors import MalformedError, NotLoadedError, TimedOutError, UnavailableError
 from aimass.serving.loaded import Labels, LoadedModel, Probabilities
+from aimass.serving.metrics import FLUSH_S, Metrics
+
+POOL_THREADS = 2
+"""Threads for long runs: one more than cores would help nobody, and a worker is meant for one core."""
 
 
 class Ask(NamedTuple):
@@ -40,7 +49,7 @@ class Answer(NamedTuple):
 
 
 class Engine:
-    """Answers requests: resolve, encode, batch, run, note.
+    """Answers requests: resolve, encode, batch, run, note. Belongs to one event loop.
 
     Parameters
     ----------
@@ -50,6 +59,10 @@ class Engine:
 
     def __init__(self, context: WorkerContext) -> None:
         self.context = context
+        self.metrics = Metrics(context.metrics_dir)
+        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aimass-run")
+        self._batchers: weakref.WeakSet[Batcher] = weakref.WeakSet()
+        self._flushing: asyncio.TimerHandle | None = None
 
     async def answer(self, ask: Ask, block_of: Callable[[LoadedModel], Block]) -> Answer:
         """Return the answer to one request.
@@ -68,16 +81,81 @@ class Engine:
         DataError
             The rows do not fit the signature.
         """
-        resolved = self.context.table.resolve(
-            ask.model, version=ask.version, alias=ask.alias, route_key=ask.route_key or ask.request_id
-        )
-        block = block_of(resolved.loaded)
-        probability, label = resolved.loaded.run(block)
-        latency_ms = (time.perf_counter() - ask.started) * 1e3
-        self.context.journal.append(
-            PredictionRecord(resolved, ask.request_id, time.time(), latency_ms, block, probability, label)
+        context = self.context
+        if context.draining:
+            raise UnavailableError("The server is about to stop", hint="Ask another one", retry_after_s=1.0)
+        resolved = await self.resolve(ask)
+        loaded = resolved.loaded
+        block = block_of(loaded)
+        n_rows = block.n_rows
+        if not n_rows:
+            raise MalformedError("The request holds no rows", expected="one row or more")
+        batcher = loaded.batcher or self._batcher(loaded)
+        loaded.in_flight += n_rows
+        try:
+            probability, label = await batcher.run(block, context.config.request_timeout_s)
+        finally:
+            loaded.in_flight -= n_rows
+        took_s = time.perf_counter() - ask.started
+        at = time.time()
+        loaded.requests += 1
+        loaded.last_request_at = at
+        batcher.tally.answered(ask.protocol, ask.token, n_rows, took_s)
+        context.journal.append(
+            PredictionRecord(resolved, ask.request_id, at - took_s, took_s * 1e3, block, probability, label)
         )
         return Answer(resolved, probability, label)
+
+    async def resolve(self, ask: Ask) -> Resolved:
+        """Return the version that answers, loaded where need be.
+
+        Raises what `ModelTable.resolve` and `ModelTable.ensure` raise, and TimedOutError.
+        """
+        key = ask.route_key or ask.request_id
+        table = self.context.table
+        try:
+            return table.resolve(ask.model, version=ask.version, alias=ask.alias, route_key=key)
+        except NotLoadedError:
+            limit_s = self.context.config.request_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await table.ensure(ask.model, version=ask.version, alias=ask.alias, route_key=key)
+        except TimeoutError:
+            raise TimedOutError(
+                f"{ask.model} was not in memory within {limit_s:g} s", hint="Ask again", retry_after_s=1.0
+            ) from None
+
+    def failed(self, model: str, code: str, protocol: str) -> None:
+        """Count a request that got an error, under its model where that is served."""
+        self.metrics.failed(model if model in self.context.table.names() else "", code, protocol)
+
+    def queued_rows(self) -> dict[str, int]:
+        """Return the rows that wait now, by model."""
+        found: dict[str, int] = {}
+        for batcher in self._batchers:
+            name = batcher.tally.model
+            found[name] = found.get(name, 0) + batcher.queued_rows
+        return found
+
+    def start(self) -> None:
+        """Begin to hand counts to Prometheus every half second."""
+        self._flush()
+
+    def stop(self) -> None:
+        """Hand over what is left, and end the threads once they have run what they were given."""
+        if self._flushing is not None:
+            self._flushing.cancel()
+        self.metrics.flush(self.queued_rows())
+        self._pool.shutdown()
+
+    def _flush(self) -> None:
+        self.metrics.flush(self.queued_rows())
+        self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
+
+    def _batcher(self, loaded: LoadedModel) -> Batcher:
+        loaded.batcher = Batcher(loaded, self.context.config, self._pool, self.metrics.tally(loaded))
+        self._batchers.add(loaded.batcher)  # a version that leaves memory takes its batcher with it
+        return loaded.batcher
 
 
 _SERVER = secrets.token_hex(8)

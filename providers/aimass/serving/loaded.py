@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,33 @@ from aimass.core.features.raw import MASK_SUFFIX, RawColumn
 from aimass.core.features.row_encoder import Block, RowEncoder
 from aimass.core.reserved import NULL_STRING
 
+if TYPE_CHECKING:
+    from aimass.serving.batching import Batcher
+
 OUTPUTS = ["probability", "label"]
-WARM_ROWS = (1, 1, 8, 64)
+WARM_ROWS = (1, 1, 1, 2, 4, 8, 16, 64)
 GRAPH_FORMAT = 1
 
 Probabilities = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
+
+
+class Costs:
+    """Running means of what a run takes in ms, by the number of rows to the nearest power of two."""
+
+    def __init__(self) -> None:
+        self._ms = [math.nan] * 32
+
+    def note(self, n_rows: int, took_ms: float) -> None:
+        """Take in one run; a first one counts in full."""
+        size = n_rows.bit_length()
+        before = self._ms[size]
+        self._ms[size] = took_ms if before != before else before + 0.2 * (took_ms - before)
+
+    def of(self, n_rows: int) -> float:
+        """Return what `n_rows` should take in ms; infinite where nothing of that size was seen."""
+        ms = self._ms[n_rows.bit_length()]
+        return math.inf if ms != ms else ms
 
 
 @dataclass(eq=False)
@@ -52,8 +74,10 @@ class LoadedModel:
         When it last answered, in seconds since 1970; 0 where it never did.
     in_flight : int
         Rows that it is answering now; a version drains until this is 0.
-    row_ms : float
-        Time of one row, measured by `warm` and by every batch since.
+    costs : Costs
+        What runs of each size take, measured by `warm` and by every batch since.
+    batcher : Batcher or None
+        Makes batches of what it is asked; the engine gives it one with its first request.
     """
 
     name: str
@@ -68,7 +92,8 @@ class LoadedModel:
     requests: int = 0
     last_request_at: float = 0.0
     in_flight: int = 0
-    row_ms: float = field(default=0.0)
+    costs: Costs = field(default_factory=Costs)
+    batcher: Batcher | None = None
 
     @property
     def columns(self) -> Sequence[RawColumn]:
@@ -98,7 +123,7 @@ class LoadedModel:
         columns = read_columns(graph_file)
         try:
             session = ort.InferenceSession(str(onnx_file), session_options(threads), providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's own errors share no base
+        except Exception as error:
             raise CorruptDataError(
                 f"ONNX Runtime {ort.__version__} cannot load version {version} of {name}: {error}",
                 hint="Release the model again",
@@ -124,10 +149,10 @@ class LoadedModel:
     def run(self, block: Block) -> tuple[Probabilities, Labels]:
         """Return the probabilities of class 1 and the labels, each of shape (n_rows,)."""
         probability, label = self.session.run(OUTPUTS, self.encoder.feeds(block))
-        return cast(Probabilities, probability), cast(Labels, label)
+        return cast("Probabilities", probability), cast("Labels", label)
 
     def warm(self) -> None:
-        """Run the graph on rows without values, so that no request pays for first allocations; measures `row_ms`.
+        """Run the graph on rows without values, so that no request pays for first allocations; measures `costs`.
 
         Raises
         ------
@@ -138,14 +163,14 @@ class LoadedModel:
             start = time.perf_counter()
             try:
                 self.run(self.empty(n_rows))
-            except Exception as error:  # noqa: BLE001 - ONNX Runtime's own errors share no base
+            except Exception as error:
                 raise CorruptDataError(
                     f"Version {self.version} of {self.name} cannot be run: {error}",
                     hint="Release the model again",
                     model=self.name,
                     version=self.version,
                 ) from error
-            self.row_ms = (time.perf_counter() - start) * 1e3 / n_rows
+            self.costs.note(n_rows, (time.perf_counter() - start) * 1e3)
 
     def empty(self, n_rows: int) -> Block:
         """Return rows in which every value is missing."""

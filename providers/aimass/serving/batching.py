@@ -1,0 +1,223 @@
+"""Batches of requests: none waits for company while the model is idle, and under load the model is run less often.
+
+Requests that arrive alone are run at once, in the event loop. When two arrive in one turn of the loop, the model
+counts as crowded, and from then on what arrives in one turn is run as one batch; single requests for a while end
+that. Batches that take long are run in a thread, and what arrives meanwhile becomes the next batch. A batch of n
+gives each row the bits that a batch of one gives it (one thread inside a run; the tests hold that).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from concurrent.futures import Executor
+from typing import NamedTuple
+
+import numpy as np
+
+from aimass.core.features.row_encoder import Block
+from aimass.serving.config import ServeConfig
+from aimass.serving.errors import QueueFullError, TimedOutError
+from aimass.serving.loaded import Labels, LoadedModel, Probabilities
+from aimass.serving.metrics import Tally
+
+INLINE_MS = 0.5
+"""Runs expected to take less stay in the event loop: a thread's round trip costs about as much."""
+
+SINGLES_UNTIL_ALONE = 16
+"""Batches of one after which a model no longer counts as crowded."""
+
+Scores = tuple[Probabilities, Labels]
+
+
+class _Waiting(NamedTuple):
+    block: Block
+    result: asyncio.Future[Scores]
+
+
+class Batcher:
+    """Runs the requests of one version in one worker. Belongs to one event loop.
+
+    Parameters
+    ----------
+    loaded : LoadedModel
+        The version.
+    config : ServeConfig
+        Bounds.
+    pool : Executor
+        Threads for long runs.
+    tally : Tally
+        What the version did so far.
+
+    Attributes
+    ----------
+    queued_rows : int
+        Rows that wait or are being run, but for those that were run at once.
+    """
+
+    def __init__(self, loaded: LoadedModel, config: ServeConfig, pool: Executor, tally: Tally) -> None:
+        self.tally = tally
+        self.queued_rows = 0
+        self._loaded = loaded
+        self._config = config
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Waiting] = deque()
+        self._is_scheduled = False
+        self._is_crowded = False
+        self._ran_this_turn = False
+        self._singles = 0
+        self._rows_per_s = 0.0
+
+    async def run(self, block: Block, timeout_s: float) -> Scores:
+        """Return probabilities and labels of the rows.
+
+        Raises
+        ------
+        QueueFullError
+            Too many rows wait.
+        TimedOutError
+            The answer was not ready in `timeout_s`.
+        """
+        n_rows = block.n_rows
+        if not (self._is_crowded or self._waiting or self._is_scheduled) and self._is_cheap(n_rows):
+            return self._at_once(block)
+        self._admit(n_rows)
+        self.queued_rows += n_rows
+        try:
+            if self._is_cheap(n_rows) and not self._config.batch_wait_ms:
+                return await self._submit(block)
+            async with asyncio.timeout(timeout_s):
+                return await self._in_parts(block)
+        except TimeoutError:
+            raise TimedOutError(
+                f"{self._loaded.name} did not answer in {timeout_s:g} s",
+                hint="Send fewer rows at once, or ask again when the server is less busy",
+                retry_after_s=self._retry_after_s(),
+            ) from None
+        finally:
+            self.queued_rows -= n_rows
+
+    def _is_cheap(self, n_rows: int) -> bool:
+        return n_rows <= self._config.max_batch_rows and self._loaded.costs.of(n_rows) < INLINE_MS
+
+    def _at_once(self, block: Block) -> Scores:
+        if self._ran_this_turn:
+            self._is_crowded, self._singles = True, 0
+        else:
+            self._ran_this_turn = True
+            self._loop.call_soon(self._end_turn)
+        return self._timed(block)
+
+    def _end_turn(self) -> None:
+        self._ran_this_turn = False
+
+    def _admit(self, n_rows: int) -> None:
+        # A request that is larger than the whole queue is let in when it is alone: it could never be answered else.
+        if self.queued_rows and self.queued_rows + n_rows > self._config.queue_rows:
+            raise QueueFullError(
+                f"{self.queued_rows} rows wait for {self._loaded.name} and {n_rows} more would be too many",
+                expected=f"at most {self._config.queue_rows}",
+                hint="Ask again after the time in Retry-After",
+                retry_after_s=self._retry_after_s(),
+            )
+
+    def _retry_after_s(self) -> float:
+        return max(1.0, math.ceil(self.queued_rows / self._rows_per_s)) if self._rows_per_s else 1.0
+
+    async def _in_parts(self, block: Block) -> Scores:
+        """Submit a large request piece by piece, so that others come between."""
+        size, n_rows = self._config.max_batch_rows, block.n_rows
+        if n_rows <= size:
+            return await self._submit(block)
+        parts = [await self._submit(block.part(start, start + size)) for start in range(0, n_rows, size)]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+    def _submit(self, block: Block) -> asyncio.Future[Scores]:
+        result: asyncio.Future[Scores] = self._loop.create_future()
+        self._waiting.append(_Waiting(block, result))
+        if not self._is_scheduled:
+            self._is_scheduled = True
+            if self._config.batch_wait_ms and self._is_crowded:
+                self._loop.call_later(self._config.batch_wait_ms / 1e3, self._next)
+            else:
+                self._loop.call_soon(self._next)
+        return result
+
+    def _next(self) -> None:
+        """Run what waits, up to the size of one batch; goes on until nothing waits."""
+        self._is_scheduled = False
+        batch = self._take()
+        if not batch:
+            return
+        self._count_singles(len(batch))
+        block = Block.join([each.block for each in batch])
+        if self._is_cheap(block.n_rows):
+            self._give(batch, self._try(block))
+            self._go_on()
+        else:
+            self._is_scheduled = True
+            running = self._loop.run_in_executor(self._pool, self._try, block)
+            running.add_done_callback(lambda done: self._finish(batch, done))
+
+    def _finish(self, batch: list[_Waiting], done: asyncio.Future[Scores | Exception]) -> None:
+        self._is_scheduled = False
+        self._give(batch, done.result())
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiting and not self._is_scheduled:
+            self._is_scheduled = True
+            self._loop.call_soon(self._next)
+
+    def _take(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        rows = 0
+        while self._waiting:
+            each = self._waiting[0]
+            if each.result.done():  # its time ran out
+                self._waiting.popleft()
+                continue
+            rows += each.block.n_rows
+            if batch and rows > self._config.max_batch_rows:
+                break
+            batch.append(self._waiting.popleft())
+        return batch
+
+    def _count_singles(self, requests: int) -> None:
+        if requests > 1:
+            self._is_crowded, self._singles = True, 0
+            return
+        self._singles += 1
+        if self._singles >= SINGLES_UNTIL_ALONE:
+            self._is_crowded = False
+
+    def _try(self, block: Block) -> Scores | Exception:
+        try:
+            return self._timed(block)
+        except Exception as error:  # noqa: BLE001 - every request of the batch gets it
+            return error
+
+    def _timed(self, block: Block) -> Scores:
+        start = time.perf_counter()
+        scores = self._loaded.run(block)
+        took_s = time.perf_counter() - start
+        n_rows = block.n_rows
+        self._loaded.costs.note(n_rows, took_s * 1e3)
+        self._rows_per_s += 0.2 * (n_rows / took_s - self._rows_per_s)
+        self.tally.ran(n_rows)
+        return scores
+
+    @staticmethod
+    def _give(batch: list[_Waiting], scores: Scores | Exception) -> None:
+        start = 0
+        for each in batch:
+            stop = start + each.block.n_rows
+            if not each.result.done():
+                if isinstance(scores, Exception):
+                    each.result.set_exception(scores)
+                else:
+                    each.result.set_result((scores[0][start:stop], scores[1][start:stop]))
+            start = stop
