@@ -160,7 +160,7 @@ def _handler(name: str, method: Method) -> grpc.RpcMethodHandler:
     async def answer(request: Any, call: grpc.aio.ServicerContext) -> Any:
         try:
             return await method(request, call)
-        except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets a status of the protocol
+        except Exception as error:  # whatever happens, the caller gets a status of the protocol
             told = answer_of(error)
             if not isinstance(error, AimassError):
                 logger.exception("%s failed", name)
