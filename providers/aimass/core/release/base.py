@@ -23,6 +23,9 @@ DIGEST_TAG = "aimass.digest"
 PROJECT_TAG = "aimass.project"
 """Tag of a model and of its versions: the pipeline that releases it."""
 
+METRICS_TAG = "aimass.metrics"
+"""Tag of a version: what the evaluation measured on the test part, as JSON."""
+
 TRAFFIC_TAG = "aimass.traffic"
 """Tag of a model: shares of its aliases among requests that name neither version nor alias, as JSON."""
 

@@ -14,10 +14,10 @@ from aimass.core.deps import Deps
 from aimass.core.errors import AimassError
 from aimass.core.evaluation import METRICS
 from aimass.core.evaluation.document import Evaluation
-from aimass.core.release.base import Version
+from aimass.core.release.base import METRICS_TAG, Version
 from aimass.core.release.card import certificate_line
 from aimass.core.release.gate import GateSettings, judge
-from aimass.core.release.pieces import CERTIFICATE_FILE, METRICS_TAG, OUTPUT_TAG, Addresses, Pieces
+from aimass.core.release.pieces import CERTIFICATE_FILE, OUTPUT_TAG, Addresses, Pieces
 from aimass.core.release.promotion import open_registry
 
 EVALUATION_FILE = "evaluation.json"

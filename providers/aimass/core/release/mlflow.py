@@ -171,7 +171,7 @@ class MLflowRegistry:
                 if missing:
                     raise NotFoundError(f"{version.uri} has no file {missing[0]!r}", known=known)
             for file in files:
-                path = Path(artifacts.download_artifacts(file, staging))
+                path = Path(artifacts.download_artifacts(file, staging))  # type: ignore[no-untyped-call]
                 check_graph(version, file, path)
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
                 path.replace(folder / file)

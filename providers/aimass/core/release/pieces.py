@@ -14,7 +14,7 @@ from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError
 from aimass.core.features.graph import GRAPH_FILE, ONNX_FILE, FeatureGraph
 from aimass.core.models.candidates import Candidate, load_candidates, load_model
-from aimass.core.release.base import Package
+from aimass.core.release.base import METRICS_TAG, Package
 from aimass.core.release.card import CardFacts, certificate_line
 from aimass.core.release.certificate import Certificate, ParitySettings
 from aimass.core.release.certify import CertifyRequest, certify
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.onnx"
 CERTIFICATE_FILE = "certificate.json"
 CARD_FILE = "README.md"
-METRICS_TAG = "aimass.metrics"
 OUTPUT_TAG = "aimass.output"
 EXAMPLE_ROWS = 5
 

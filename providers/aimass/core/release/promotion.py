@@ -6,17 +6,30 @@ entry and both aliases in place.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from aimass.core.backends import backend_of
 from aimass.core.deps import Deps
-from aimass.core.errors import NotAllowedError
+from aimass.core.errors import GateRefusedError, NotAllowedError, NotFoundError
 from aimass.core.release import REGISTRIES
-from aimass.core.release.base import PROJECT_TAG, ModelRegistry, Package, Version
+from aimass.core.release.base import (
+    BAD_TAG,
+    METRICS_TAG,
+    PROJECT_TAG,
+    TRAFFIC_TAG,
+    ModelRegistry,
+    Package,
+    Version,
+)
+from aimass.core.release.gate import Check, GateSettings, judge
 from aimass.core.release.ledger import AliasMove, Ledger
+from aimass.core.texts import say
 
+CHAMPION = "champion"
+CHALLENGER = "challenger"
 PREVIOUS = "previous"
 
 
@@ -66,8 +79,16 @@ def promote(registry: ModelRegistry, deps: Deps, package: Package, *, alias: str
     refuse_takeover(registry, deps, package.name)
     version = registry.register(package)
     deps.failpoints.hit("between_registry_and_alias")
-    standing = registry.aliased(package.name, alias)
-    move = Ledger(deps, package.name).record(
+    return point(registry, deps, version, alias=alias, why=why)
+
+
+def point(registry: ModelRegistry, deps: Deps, version: Version, *, alias: str, why: str) -> Promotion:
+    """Point `alias` at a registered `version`, which is taken to be good from now on.
+
+    What it pointed at before gets the alias ``previous``, but for the challenger's: nobody goes back to that.
+    """
+    standing = registry.aliased(version.name, alias)
+    move = Ledger(deps, version.name).record(
         alias,
         old=standing.version if standing else None,
         new=version.version,
@@ -75,13 +96,78 @@ def promote(registry: ModelRegistry, deps: Deps, package: Package, *, alias: str
         why=why,
     )
     deps.failpoints.hit("between_ledger_and_alias")
-    if move.old_version not in (None, version.version):
-        registry.set_alias(package.name, PREVIOUS, str(move.old_version))
+    if alias != CHALLENGER and move.old_version not in (None, version.version):
+        registry.set_alias(version.name, PREVIOUS, str(move.old_version))
     deps.failpoints.hit("between_previous_and_alias")
-    registry.set_alias(package.name, alias, version.version)
+    registry.set_alias(version.name, alias, version.version)
     deps.failpoints.hit("between_alias_and_tags")
-    registry.set_tags(package.name, version.version, {f"aimass.moved.{alias}": move.text()})
+    registry.set_tags(version.name, version.version, {f"aimass.moved.{alias}": move.text(), BAD_TAG: None})
     return Promotion(version, move)
+
+
+def promote_challenger(
+    registry: ModelRegistry, deps: Deps, name: str, gate: GateSettings, *, alias: str = CHAMPION, why: str
+) -> Promotion:
+    """Point `alias` at what ``challenger`` points at, once more through the gate; ``challenger`` is free afterwards.
+
+    A share of the traffic that the challenger got goes back to `alias`.
+
+    Raises
+    ------
+    NotFoundError
+        Nothing is called challenger: it was promoted already, or never released.
+    GateRefusedError
+        It is not good enough beside what stands now, or was rolled back.
+    """
+    challenger = registry.aliased(name, CHALLENGER)
+    if challenger is None:
+        # A retry, after the first attempt has done everything but say so.
+        if (done := done_by_this_run(registry, deps, name, alias)) is not None:
+            return done
+        raise NotFoundError(
+            f"The model {name!r} has no {CHALLENGER}", hint=f"Release one under the alias {CHALLENGER!r} first"
+        )
+    standing = registry.aliased(name, alias)
+    rival = standing if standing is not None and standing.digest != challenger.digest else None
+    verdict = judge(metrics_of(challenger) or {}, metrics_of(rival), gate)
+    refused = [str(check) for check in (*verdict.refused, *rolled_back(challenger))]
+    if refused:
+        raise GateRefusedError(
+            f"Version {challenger.version} of {name!r} is not promoted: {'; '.join(refused)}",
+            hint="Leave it the challenger, or release a better one",
+            refused=refused,
+        )
+    done = point(registry, deps, challenger, alias=alias, why=why)
+    deps.failpoints.hit("between_promotion_and_traffic")
+    registry.set_model_tags(name, {TRAFFIC_TAG: None})
+    registry.delete_alias(name, CHALLENGER)
+    return done
+
+
+def done_by_this_run(registry: ModelRegistry, deps: Deps, name: str, alias: str) -> Promotion | None:
+    """Return where this very run has moved `alias` to, if it was the last to do so; None where it was not."""
+    move = Ledger(deps, name).last(alias)
+    standing = registry.aliased(name, alias)
+    if move is None or standing is None or move.run_id != deps.runtime.run_id:
+        return None
+    return Promotion(standing, move) if standing.version == move.new_version else None
+
+
+def metrics_of(version: Version | None) -> dict[str, float] | None:
+    """Return what the evaluation measured of `version` on the test part; None for None."""
+    if version is None:
+        return None
+    metrics: dict[str, float] = json.loads(version.tags.get(METRICS_TAG, "{}"))
+    return metrics
+
+
+def rolled_back(version: Version | None) -> list[Check]:
+    """Return the check that `version` does not pass where it was rolled back; nothing where it was not."""
+    why = version.tags.get(BAD_TAG) if version is not None else None
+    if why is None:
+        return []
+    said = say("these very bytes were in use and were rolled back ({why})", why=why)
+    return [Check(passed=False, said=said)]
 
 
 def stands(registry: ModelRegistry, *, name: str, alias: str, version: str, digest: str) -> bool:

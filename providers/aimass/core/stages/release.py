@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Annotated, Any
 
@@ -13,12 +12,12 @@ from aimass.core.deps import Deps
 from aimass.core.errors import AimassError, GateRefusedError
 from aimass.core.progress import ProgressEvent
 from aimass.core.release import REGISTRIES
-from aimass.core.release.base import ALIAS_PATTERN, NAME_PATTERN, Version
+from aimass.core.release.base import ALIAS_PATTERN, NAME_PATTERN
 from aimass.core.release.card import certificate_line, render_card
 from aimass.core.release.certificate import ParitySettings
-from aimass.core.release.gate import GateSettings, judge
-from aimass.core.release.pieces import CARD_FILE, METRICS_TAG, Addresses, Pieces
-from aimass.core.release.promotion import PREVIOUS, open_registry, promote, stands
+from aimass.core.release.gate import GateSettings, Verdict, judge
+from aimass.core.release.pieces import CARD_FILE, Addresses, Pieces
+from aimass.core.release.promotion import PREVIOUS, metrics_of, open_registry, promote, rolled_back, stands
 from aimass.core.release.report import report_html
 from aimass.core.reports import write_report
 from aimass.core.settings import OUTSIDE_KEY, InputUri
@@ -41,6 +40,9 @@ class ReleaseConfig(StageConfig):
     parity: ParitySettings = Field(default_factory=ParitySettings, description="How much the certificate compares.")
     registry: dict[str, Any] = Field(
         default_factory=lambda: {"type": "mlflow"}, description="Where it is registered: `type` and settings."
+    )
+    accept_rolled_back: bool = Field(
+        default=False, description="Whether a model may be released again whose very bytes were rolled back."
     )
     reason: Annotated[str, OUTSIDE_KEY] = Field(
         default="it passed the gate and its certificate holds", max_length=500, description="Why, for the ledger."
@@ -87,7 +89,9 @@ def _release(config: ReleaseConfig, deps: Deps, output: Output) -> ReleaseResult
     registry = open_registry(config.registry, deps)
     champion = registry.aliased(config.name, config.alias)
     rival = champion if champion is not None and champion.digest != sha256 else None
-    verdict = judge(pieces.metrics, _metrics_of(rival), config.gate)
+    verdict = judge(pieces.metrics, metrics_of(rival), config.gate)
+    if not config.accept_rolled_back:
+        verdict = Verdict((*verdict.checks, *rolled_back(registry.find(config.name, sha256))))
     facts = pieces.facts(config.name, config.alias, certificate, verdict.checks)
     refused = [*certificate.reasons, *map(str, verdict.refused)]
     output.write_file(CARD_FILE, render_card(facts))
@@ -112,13 +116,6 @@ def _release(config: ReleaseConfig, deps: Deps, output: Output) -> ReleaseResult
         registry=config.registry,
         report=report,
     )
-
-
-def _metrics_of(version: Version | None) -> dict[str, float] | None:
-    if version is None:
-        return None
-    metrics: dict[str, float] = json.loads(version.tags.get(METRICS_TAG, "{}"))
-    return metrics
 
 
 def _still_stands(result: ReleaseResult, deps: Deps) -> bool:

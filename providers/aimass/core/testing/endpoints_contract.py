@@ -120,7 +120,9 @@ class EndpointContract:
         endpoint.predict(name, [ROW] * 5)
         report = endpoint.shadow(name, "2", rows=5)
         assert (report.version, report.against, report.ok) == ("2", "1", True)
-        assert report.source == "example" or (report.rows, report.mean_abs_diff) == (5, pytest.approx(0.098, abs=1e-3))
+        if report.source == "recent":
+            assert report.rows == 5
+            assert report.mean_abs_diff == pytest.approx(0.098, abs=1e-3)
         served = endpoint.status().model(name)
         assert served is not None
         assert served.aliases["champion"] == "1"
