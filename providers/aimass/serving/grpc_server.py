@@ -18,19 +18,23 @@ from aimass.serving.engine import Ask, Engine, new_request_id
 from aimass.serving.errors import UnavailableError, answer_of
 from aimass.serving.grpc_messages import response_of, tensors_of
 from aimass.serving.proto import open_inference_pb2 as messages
-from aimass.serving.tensor_rows import block_of, input_metadata
+from aimass.serving.security import Tokens
+from aimass.serving.tensor_rows import OUTPUT_METADATA, PLATFORM, block_of, input_metadata
 from aimass.serving.tensors import Array
 
 logger = logging.getLogger(__name__)
 
+EXTENSIONS = ["binary_tensor_data"]
 SERVICE = "inference.GRPCInferenceService"
 Method = Callable[[Any, grpc.aio.ServicerContext], Awaitable[Any]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 
-async def start_grpc(engine: Engine) -> grpc.aio.Server:
+async def start_grpc(engine: Engine, tokens: Tokens) -> grpc.aio.Server:
     """Return the worker's gRPC server, listening; `await server.stop(grace_s)` drains it.
+
+    It asks for the same tokens as REST, in the metadata ``authorization``; health needs none.
 
     All workers of a server listen on the same port (`SO_REUSEPORT`), so it must not be 0 here.
 
@@ -47,7 +51,7 @@ async def start_grpc(engine: Engine) -> grpc.aio.Server:
             ("grpc.max_concurrent_streams", config.max_connections),
         ]
     )
-    service = InferenceService(engine)
+    service = InferenceService(engine, tokens)
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, service.handlers()),))
     address = f"{config.host}:{config.grpc_port}"
     try:
@@ -70,9 +74,10 @@ def _credentials(config: ServeConfig) -> grpc.ServerCredentials:
 class InferenceService:
     """The methods of the protocol; each maps a request message to a response message, or raises an error of ours."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, tokens: Tokens) -> None:
         self._engine = engine
         self._context = engine.context
+        self._tokens = tokens
 
     def handlers(self) -> dict[str, grpc.RpcMethodHandler]:
         """Return what the server calls, by the methods' names."""
@@ -84,7 +89,7 @@ class InferenceService:
             "ModelMetadata": self.model_metadata,
             "ModelInfer": self.model_infer,
         }
-        return {name: _handler(name, method) for name, method in methods.items()}
+        return {name: self._handler(name, method) for name, method in methods.items()}
 
     async def server_live(
         self, _: messages.ServerLiveRequest, __: grpc.aio.ServicerContext
@@ -103,7 +108,7 @@ class InferenceService:
     ) -> messages.ModelReadyResponse:
         """Say whether a version is in memory; NOT_FOUND where there is none."""
         try:
-            self._resolve(request.name, request.version)
+            self._context.table.resolve(request.name, version=request.version or None)
         except UnavailableError:
             return messages.ModelReadyResponse(ready=False)
         return messages.ModelReadyResponse(ready=not self._context.draining)
@@ -112,66 +117,70 @@ class InferenceService:
         self, _: messages.ServerMetadataRequest, __: grpc.aio.ServicerContext
     ) -> messages.ServerMetadataResponse:
         """Say what the server is."""
-        return messages.ServerMetadataResponse(name="aimass", version=__version__, extensions=["binary_tensor_data"])
+        return messages.ServerMetadataResponse(name="aimass", version=__version__, extensions=EXTENSIONS)
 
     async def model_metadata(
-        self, request: messages.ModelMetadataRequest, _: grpc.aio.ServicerContext
+        self, request: messages.ModelMetadataRequest, call: grpc.aio.ServicerContext
     ) -> messages.ModelMetadataResponse:
         """Describe the inputs and outputs of a version."""
-        resolved = self._resolve(request.name, request.version)
-        versions = [each.version for each in self._context.table.index() if each.model == request.name]
+        self._tokens.check(_headers(call).get("authorization", ""), request.name)
+        resolved = await self._engine.resolve(Ask(request.name, request.version or None))
         tensor = messages.ModelMetadataResponse.TensorMetadata
         return messages.ModelMetadataResponse(
             name=request.name,
-            versions=versions,
-            platform="onnxruntime_onnx",
+            versions=[each.version for each in self._context.table.index() if each.model == request.name],
+            platform=PLATFORM,
             inputs=[tensor(**each) for each in input_metadata(resolved.loaded.columns)],
-            outputs=[
-                tensor(name="probability", datatype="FP32", shape=[-1]),
-                tensor(name="label", datatype="INT64", shape=[-1]),
-            ],
+            outputs=[tensor(**each) for each in OUTPUT_METADATA],
         )
 
     async def model_infer(
         self, request: messages.ModelInferRequest, call: grpc.aio.ServicerContext
     ) -> messages.ModelInferResponse:
         """Answer rows."""
-        headers = {key: str(value) for key, value in call.invocation_metadata() or ()}
-        request_id = _request_id(request.id, headers.get("x-request-id", ""))
+        started = time.perf_counter()
+        headers = _headers(call)
+        token = self._tokens.check(headers.get("authorization", ""), request.model_name)
+        request_id = _request_id(headers.get("x-request-id", ""), request.id)
+        route_key = headers.get("x-route-key", "")
         ask = Ask(
-            model=request.model_name,
-            version=request.model_version or None,
-            route_key=headers.get("x-route-key", ""),
-            request_id=request_id,
-            protocol="grpc",
-            started=time.perf_counter(),
+            request.model_name,
+            request.model_version or None,
+            None,
+            route_key,
+            request_id,
+            "grpc",
+            token.name,
+            started,
         )
         answer = await self._engine.answer(ask, lambda loaded: block_of(tensors_of(request), loaded.encoder))
-        loaded = answer.resolved.loaded
         call.set_trailing_metadata(_told(answer.resolved, request_id))
         outputs: dict[str, Array] = {"probability": answer.probability, "label": answer.label}
-        return response_of(request.model_name, loaded.version, outputs, request, request_id=request_id)
+        version = answer.resolved.loaded.version
+        return response_of(request.model_name, version, outputs, request, request_id=request_id)
 
-    def _resolve(self, model: str, version: str) -> Resolved:
-        return self._context.table.resolve(model, version=version or None)
+    def _handler(self, name: str, method: Method) -> grpc.RpcMethodHandler:
+        async def answer(request: Any, call: grpc.aio.ServicerContext) -> Any:
+            try:
+                return await method(request, call)
+            except Exception as error:  # whatever happens, the caller gets a status of the protocol
+                told = answer_of(error)
+                if not isinstance(error, AimassError):
+                    logger.exception("%s failed", name)
+                if name == "ModelInfer":
+                    self._engine.failed(request.model_name, told.code, "grpc")
+                after = () if told.retry_after_s is None else (("retry-after", f"{told.retry_after_s:g}"),)
+                return await call.abort(grpc.StatusCode[told.grpc], told.message, (("code", told.code), *after))
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer,
+            request_deserializer=getattr(messages, f"{name}Request").FromString,
+            response_serializer=getattr(messages, f"{name}Response").SerializeToString,
+        )
 
 
-def _handler(name: str, method: Method) -> grpc.RpcMethodHandler:
-    async def answer(request: Any, call: grpc.aio.ServicerContext) -> Any:
-        try:
-            return await method(request, call)
-        except Exception as error:  # whatever happens, the caller gets a status of the protocol
-            told = answer_of(error)
-            if not isinstance(error, AimassError):
-                logger.exception("%s failed", name)
-            after = () if told.retry_after_s is None else (("retry-after", f"{told.retry_after_s:g}"),)
-            return await call.abort(grpc.StatusCode[told.grpc], told.message, (("code", told.code), *after))
-
-    return grpc.unary_unary_rpc_method_handler(
-        answer,
-        request_deserializer=getattr(messages, f"{name}Request").FromString,
-        response_serializer=getattr(messages, f"{name}Response").SerializeToString,
-    )
+def _headers(call: grpc.aio.ServicerContext) -> dict[str, str]:
+    return {key: str(value) for key, value in call.invocation_metadata() or ()}
 
 
 def _request_id(*offered: str) -> str:

@@ -28,6 +28,13 @@ from aimass.serving.tensors import Array, Tensor
 NATURAL = {"string": "BYTES", "float": "FP64", "int": "INT64", "bool": "BOOL", "date": "INT64"}
 """The datatype that the metadata of a model names for a native kind; a date is microseconds since 1970 UTC."""
 
+PLATFORM = "onnxruntime_onnx"
+OUTPUT_METADATA: list[dict[str, Any]] = [
+    {"name": "probability", "datatype": "FP32", "shape": [-1]},
+    {"name": "label", "datatype": "INT64", "shape": [-1]},
+]
+"""What every model answers with: the probability of class 1, and the class, 0 or 1, by the model's threshold."""
+
 
 def block_of(tensors: Iterable[Tensor], encoder: RowEncoder) -> Block:
     """Return the rows of a request in canonical form.
