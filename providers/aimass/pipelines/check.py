@@ -34,8 +34,8 @@ def check_pipeline(pipeline: Pipeline, file: Path) -> None:
         All mistakes of all sections, each with its key and line in the file.
     """
     mistakes = [mistake for section in pipeline.sections() for mistake in _mistakes(section)]
-    mistakes += [*_schedule_mistakes(pipeline.schedule), *_compute_mistakes(pipeline.compute)]
-    mistakes += [mistake for index, entry in enumerate(pipeline.notify) for mistake in _notice_mistakes(index, entry)]
+    mistakes += [*schedule_mistakes(pipeline.schedule), *_compute_mistakes(pipeline.compute)]
+    mistakes += [mistake for index, entry in enumerate(pipeline.notify) for mistake in notice_mistakes(index, entry)]
     if pipeline.approval is not None and pipeline.release is None:
         mistakes.append(("approval", "there is nothing to approve: add the section release, or leave this key out"))
     if mistakes:
@@ -72,7 +72,8 @@ def _mistakes(section: StageSection) -> list[tuple[str, str]]:
     return []
 
 
-def _schedule_mistakes(schedule: str | None) -> list[tuple[str, str]]:
+def schedule_mistakes(schedule: str | None) -> list[tuple[str, str]]:
+    """Return what is wrong with a schedule, by key."""
     if schedule in (None, "@once", "@continuous"):
         return []
     try:
@@ -93,7 +94,8 @@ def _compute_mistakes(compute: str | dict[str, Any]) -> list[tuple[str, str]]:
     return []
 
 
-def _notice_mistakes(index: int, entry: dict[str, Any]) -> list[tuple[str, str]]:
+def notice_mistakes(index: int, entry: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is wrong with the entry of ``notify`` at `index`, by key."""
     from aimass.notifications.delivery import Delivery
 
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from aimass.core.release.comparison import Comparison, MetricChange
 from aimass.core.texts import Text, say
@@ -50,6 +50,22 @@ def markdown_text(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#!~&])", r"\\\1", " ".join(text.split()))
 
 
+def table(metrics: Sequence[MetricChange], champion: str | None) -> str:
+    """Return both models' metrics as a Markdown table; `champion` is the version in use, if any."""
+    which = say("champion (none yet)")
+    if champion is not None:
+        which = say("champion (version {version})", version=markdown_text(champion))
+    columns = [say("metric"), say("challenger"), which, say("difference")]
+    head = f"| {' | '.join(map(str, columns))} |"
+    return "\n".join([head, "|---|--:|--:|--:|", *(_row(change) for change in metrics)])
+
+
+def checks(gate: Sequence[str]) -> str:
+    """Return what the gate looked at as a Markdown list."""
+    said = [say("gate {check}", check=markdown_text(line)) for line in gate]
+    return "\n".join(f"- {check}" for check in said)
+
+
 def _paragraphs(found: Comparison, links: Mapping[str, str]) -> Iterator[str]:
     if found.passes:
         verdict = say("The gate would let this model through. Its certificate is made, and must hold, at the release.")
@@ -60,14 +76,8 @@ def _paragraphs(found: Comparison, links: Mapping[str, str]) -> Iterator[str]:
         yield "\n>\n".join(f"> ⚠ {markdown_text(text)}" for text in found.warnings)
     rows = say("Test part: {rows:,} rows, {positives:,} of them positive", rows=found.rows, positives=found.positives)
     yield f"### {rows}"
-    which = say("champion (none yet)")
-    if found.champion is not None:
-        which = say("champion (version {version})", version=markdown_text(found.champion.version))
-    columns = [say("metric"), say("challenger"), which, say("difference")]
-    head = f"| {' | '.join(map(str, columns))} |"
-    yield "\n".join([head, "|---|--:|--:|--:|", *(_row(change) for change in found.metrics)])
-    checks = [say("gate {check}", check=markdown_text(line)) for line in found.gate]
-    yield "\n".join(f"- {check}" for check in checks)
+    yield table(found.metrics, found.champion.version if found.champion is not None else None)
+    yield checks(found.gate)
     yield "\n".join(f"- {line}" for line in _both(found))
     if links:
         named = [f"[{markdown_text(label)}]({_address(url)})" for label, url in links.items()]
