@@ -139,18 +139,19 @@ class Engine:
 
     def start(self) -> None:
         """Begin to hand counts to Prometheus every half second."""
-        self._flush()
+        self.flush()
+        self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self.start)
+
+    def flush(self) -> None:
+        """Hand over what was counted so far."""
+        self.metrics.flush(self.queued_rows())
 
     def stop(self) -> None:
         """Hand over what is left, and end the threads once they have run what they were given."""
         if self._flushing is not None:
             self._flushing.cancel()
-        self.metrics.flush(self.queued_rows())
+        self.flush()
         self._pool.shutdown()
-
-    def _flush(self) -> None:
-        self.metrics.flush(self.queued_rows())
-        self._flushing = asyncio.get_running_loop().call_later(FLUSH_S, self._flush)
 
     def _batcher(self, loaded: LoadedModel) -> Batcher:
         loaded.batcher = Batcher(loaded, self.context.config, self._pool, self.metrics.tally(loaded))

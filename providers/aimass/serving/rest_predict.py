@@ -1,0 +1,141 @@
+"""``POST /predict/<model>``: rows as JSON objects in, probabilities and class names out.
+
+The body is ``{"rows": [{"<column>": <value>, …}, …]}``; every raw column of the model is there, null where it is
+missing. ``?version=`` or ``?alias=`` choose; without them the model's traffic weights do.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from aimass.core.features.row_encoder import Block
+from aimass.serving.context import Resolved
+from aimass.serving.engine import Answer, Ask, Engine
+from aimass.serving.errors import InvalidRowsError, MalformedError, ServingError
+from aimass.serving.loaded import LoadedModel
+from aimass.serving.rest_request import Headers, Request, Response
+
+Cell = None | bool | int | float | str
+FORM = '{"rows": [{"<column>": <value>, …}, …]}, every value null, true, false, a number or a text'
+
+
+class PredictBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a request."""
+
+    rows: list[dict[str, Cell]]
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """The answer to one row."""
+
+    probability: float
+    """Of class 1."""
+    label: str
+    """Name of the class."""
+
+
+class PredictAnswer(msgspec.Struct, frozen=True):
+    """The body of an answer."""
+
+    model: str
+    version: str
+    alias: str
+    request_id: str
+    predictions: list[Prediction]
+
+
+class _Rows(msgspec.Struct, frozen=True):
+    rows: list[dict[str, msgspec.Raw]]
+
+
+_CELL_PATH = re.compile(r"\$\.rows\[(\d+)\]\[")
+_DECODER = msgspec.json.Decoder(PredictBody)
+_ENCODER = msgspec.json.Encoder()
+
+
+async def predict(engine: Engine, request: Request) -> Response:
+    """Answer one request; raises what `Engine.answer` raises, MalformedError and InvalidRowsError."""
+    request.check_json()
+    choice = request.query("version", "alias")
+    if len(choice) > 1:
+        raise MalformedError("The query names a version and an alias", expected="one of them, or neither")
+    rows = read_rows(await request.body())
+    ask = Ask(
+        request.model,
+        choice.get("version"),
+        choice.get("alias"),
+        request.text(b"x-route-key"),
+        request.id,
+        "rest",
+        request.token,
+        request.started,
+    )
+
+    def block_of(loaded: LoadedModel) -> Block:
+        encoder = loaded.encoder
+        if len(rows[0]) == len(encoder.columns):
+            return encoder.encode(rows)
+        return encoder.encode(rows, ignore=engine.context.table.known_columns(request.model))
+
+    answer = await engine.answer(ask, block_of)
+    return Response(_ENCODER.encode(document_of(answer, request.id)), headers=headers_of(answer.resolved))
+
+
+def read_rows(body: bytes) -> list[dict[str, Any]]:
+    """Return the rows in `body`.
+
+    Raises
+    ------
+    MalformedError
+        It is not JSON, or has no rows.
+    InvalidRowsError
+        A value is neither null nor a boolean, number or text.
+    """
+    try:
+        rows = _DECODER.decode(body).rows
+    except msgspec.ValidationError as error:
+        raise _misfit(body, error) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedError(f"The body is not JSON: {error}", expected=FORM) from None
+    if not rows:
+        raise MalformedError("The request holds no rows", expected="one row or more")
+    return rows  # type: ignore[return-value]
+
+
+def _misfit(body: bytes, error: msgspec.ValidationError) -> ServingError:
+    """Return the error that names the cell which is no scalar, where that is what is wrong."""
+    at = _CELL_PATH.search(str(error))
+    if at is None:
+        return MalformedError(f"The body does not fit: {error}", expected=FORM)
+    row = int(at[1])
+    cells = msgspec.json.decode(body, type=_Rows).rows[row]
+    name, raw = next((name, raw) for name, raw in cells.items() if bytes(raw)[:1] in (b"[", b"{"))
+    return InvalidRowsError(
+        f"Row {row}: column {name[:128]!r} holds {bytes(raw)[:40].decode(errors='replace')}",
+        expected="null, true, false, a number or a text",
+        column=name,
+        row=row,
+    )
+
+
+def document_of(answer: Answer, request_id: str) -> PredictAnswer:
+    """Return the answer as a document."""
+    loaded = answer.resolved.loaded
+    classes = loaded.classes
+    predictions = [
+        Prediction(probability, classes[label])
+        for probability, label in zip(answer.probability.tolist(), answer.label.tolist(), strict=True)
+    ]
+    return PredictAnswer(loaded.name, loaded.version, answer.resolved.alias, request_id, predictions)
+
+
+def headers_of(resolved: Resolved) -> Headers:
+    """Return the headers that say which version answered."""
+    loaded = resolved.loaded
+    headers = [(b"x-model-version", loaded.version.encode()), (b"x-model-digest", loaded.digest.encode())]
+    if resolved.deprecated:
+        headers.append((b"deprecation", b"true"))
+    return headers
