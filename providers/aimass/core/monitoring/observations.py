@@ -1,0 +1,91 @@
+"""What rules look at: one window's figures, from the monitor stage's result and from the servers' own measurements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from pydantic import Field
+
+from aimass.core import settings
+from aimass.core.endpoints.status import MetricSample, ModelSample, ServerStatus
+from aimass.core.monitoring.result import MonitorResult
+from aimass.core.monitoring.rules import COLUMN_PREFIX
+
+
+class Observation(settings.Settings):
+    """One window of one model."""
+
+    start: datetime = Field(description="Start of the window (UTC).")
+    end: datetime = Field(description="Its end (UTC).")
+    version: str | None = Field(default=None, description="The version that is judged; none where nothing answered.")
+    metrics: dict[str, float] = Field(default={}, description="Figures by metric; one that is not here has no data.")
+    source: str = Field(default="", description="URI of the monitor's output.")
+
+
+def observe(
+    result: MonitorResult,
+    samples: Sequence[MetricSample] = (),
+    servers: Mapping[str, ServerStatus | None] | None = None,
+) -> Observation:
+    """Return what rules look at.
+
+    Parameters
+    ----------
+    result : MonitorResult
+        What the monitor stage found in the window.
+    samples : sequence of MetricSample
+        What the servers measured in it.
+    servers : mapping of str to ServerStatus or None, optional
+        What each server says of itself now; None for one that is not ready or does not answer.
+    """
+    found = [(sample, sample.models[result.model]) for sample in samples if result.model in sample.models]
+    metrics = {**result.metrics, **_columns(result), **_served(found), **_servers(result.model, servers or {})}
+    return Observation(
+        start=result.start,
+        end=result.end,
+        version=result.version,
+        metrics={name: value for name, value in metrics.items() if math.isfinite(value)},
+        source=result.uri,
+    )
+
+
+def _columns(result: MonitorResult) -> dict[str, float]:
+    columns = result.drift.columns if result.drift is not None else []
+    return {COLUMN_PREFIX + column.column: column.effect if column.drifted else 0.0 for column in columns}
+
+
+def _served(found: Sequence[tuple[MetricSample, ModelSample]]) -> dict[str, float]:
+    """Return the figures of a window's samples; none where there is no sample: nothing is known then."""
+    if not found:
+        return {}
+    requests = sum(model.requests for _, model in found)
+    errors = sum(model.errors for _, model in found)
+    asked = requests + errors
+    latencies = {
+        name: max((value for _, model in found if (value := getattr(model, name)) is not None), default=None)
+        for name in ("p50_ms", "p99_ms")
+    }
+    return {
+        "requests": float(requests),
+        **({"error_rate": errors / asked} if asked else {}),
+        **{name: value for name, value in latencies.items() if value is not None},
+        **{name: max(float(getattr(sample, name)) for sample, _ in found) for name in _SERVER_FIGURES},
+    }
+
+
+_SERVER_FIGURES = ("cpu_share", "rss_bytes", "queue_rows")
+
+
+def _servers(model: str, servers: Mapping[str, ServerStatus | None]) -> dict[str, float]:
+    if not servers:
+        return {}
+    down = [name for name, status in servers.items() if status is None]
+    behind = [name for name, status in servers.items() if status is not None and _is_behind(status, model)]
+    return {"servers_down": float(len(down)), "servers_behind": float(len(behind))}
+
+
+def _is_behind(status: ServerStatus, model: str) -> bool:
+    served = status.model(model)
+    return served is not None and bool(served.alarm)
