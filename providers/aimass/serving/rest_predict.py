@@ -96,28 +96,30 @@ def read_rows(body: bytes) -> list[dict[str, Any]]:
     """
     try:
         rows = _DECODER.decode(body).rows
+        if not rows:
+            raise MalformedError("The request holds no rows", expected="one row or more")
+        return rows  # type: ignore[return-value]
     except msgspec.ValidationError as error:
-        raise _misfit(body, error) from None
+        mistake = str(error)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedError(f"The body is not JSON: {error}", expected=FORM) from None
-    if not rows:
-        raise MalformedError("The request holds no rows", expected="one row or more")
-    return rows  # type: ignore[return-value]
-
-
-def _misfit(body: bytes, error: msgspec.ValidationError) -> ServingError:
-    """Return the error that names the cell which is no scalar, where that is what is wrong."""
-    at = _CELL_PATH.search(str(error))
+    at = _CELL_PATH.search(mistake)
     if at is None:
-        return MalformedError(f"The body does not fit: {error}", expected=FORM)
-    row = int(at[1])
-    cells = msgspec.json.decode(body, type=_Rows).rows[row]
-    name, raw = next((name, raw) for name, raw in cells.items() if bytes(raw)[:1] in (b"[", b"{"))
+        raise MalformedError(f"The body does not fit: {mistake}", expected=FORM)
+    raise _bad_cell(body, int(at[1]), mistake)
+
+
+def _bad_cell(body: bytes, row: int, mistake: str) -> ServingError:
+    """Return the error that names the cell of a row which is no scalar, or a number that is too large."""
+    try:
+        cells = msgspec.json.decode(body, type=_Rows).rows[row]
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        return MalformedError(f"The body is not JSON: {error}", expected=FORM)
+    texts = ((name, bytes(raw)[:40]) for name, raw in cells.items())
+    name, seen = next(((name, text) for name, text in texts if text.startswith((b"[", b"{"))), ("", b""))
+    what = f"column {name[:128]!r} holds {seen.decode(errors='replace')}" if seen else mistake
     return InvalidRowsError(
-        f"Row {row}: column {name[:128]!r} holds {bytes(raw)[:40].decode(errors='replace')}",
-        expected="null, true, false, a number or a text",
-        column=name,
-        row=row,
+        f"Row {row}: {what}", expected="null, true, false, a number or a text", column=name, row=row
     )
 
 
