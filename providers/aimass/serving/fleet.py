@@ -1,0 +1,212 @@
+"""The worker processes: started, watched, started anew when they die, asked all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from aimass.core.errors import AimassError, UnreachableError
+from aimass.serving.link import Link, RemoteError
+
+SHORT_LIFE_S = 10.0
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 10.0
+KILL_GRACE_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Worker:
+    """One process that answers requests.
+
+    Attributes
+    ----------
+    slot : int
+        Its place among the workers; a successor gets the same.
+    process : asyncio.subprocess.Process
+        The process.
+    link : Link
+        How it is asked.
+    started_at : datetime
+        When it was started (UTC).
+    """
+
+    slot: int
+    process: asyncio.subprocess.Process
+    link: Link
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    async def ask(self, method: str, body: Any = None, kind: Any = None, *, timeout_s: float = 60.0) -> Any:
+        """Ask the process; see `Link.ask`."""
+        return await self.link.ask(method, body, kind, timeout_s=timeout_s)
+
+    def kill(self) -> None:
+        """End the process at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+
+
+class Fleet:
+    """All workers of a server.
+
+    Parameters
+    ----------
+    listeners : list of socket
+        One bound socket per worker. They stay open here: a connection that waits for a worker which dies is taken by
+        its successor.
+    descriptors : tuple of int
+        What else every worker inherits.
+    answer : callable
+        Called with worker, method and body when a worker asks.
+    bring_up : callable
+        Called with a worker that has started; makes it equal to the others, and takes it into the fleet.
+    """
+
+    def __init__(
+        self,
+        listeners: list[socket.socket],
+        descriptors: tuple[int, ...],
+        answer: Callable[[Worker, str, msgspec.Raw], Awaitable[Any]],
+        bring_up: Callable[[Worker, int], Awaitable[None]],
+    ) -> None:
+        self.workers: dict[int, Worker] = {}
+        self.deaths = 0
+        self._listeners = listeners
+        self._descriptors = descriptors
+        self._answer = answer
+        self._bring_up = bring_up
+        self._stopping = False
+        self._keepers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Start every worker."""
+        self._keepers = [asyncio.create_task(self._keep(slot)) for slot in range(len(self._listeners))]
+
+    async def ask_all(self, method: str, body: Any = None, kind: Any = None, *, timeout_s: float = 60.0) -> list[Any]:
+        """Ask every worker; return the answers of those that still live.
+
+        Raises
+        ------
+        RemoteError
+            A worker could not do it.
+        """
+        return await self._ask(list(self.workers.values()), method, body, kind, timeout_s)
+
+    async def ask_in_turn(
+        self, method: str, body: Any = None, kind: Any = None, *, timeout_s: float = 60.0
+    ) -> list[Any]:
+        """Ask one worker, then all others, so that what kills a process kills one.
+
+        Raises
+        ------
+        RemoteError
+            A worker could not do it.
+        UnreachableError
+            No worker runs, or one died of it.
+        """
+        first, *others = list(self.workers.values()) or [None]
+        if first is None:
+            raise UnreachableError("No worker runs now", hint="See the log; it is tried again")
+        answers = await self._ask([first], method, body, kind, timeout_s)
+        if not answers:
+            raise UnreachableError("The worker that tried it died or hung", hint="See the log; it is tried again")
+        return answers + await self._ask(others, method, body, kind, timeout_s)
+
+    async def ask_one(self, method: str, body: Any = None, kind: Any = None, *, timeout_s: float = 60.0) -> Any:
+        """Ask some worker; raises what `ask_in_turn` raises."""
+        for worker in list(self.workers.values()):
+            answers = await self._ask([worker], method, body, kind, timeout_s)
+            if answers:
+                return answers[0]
+        raise UnreachableError("No worker runs now", hint="See the log; it is tried again")
+
+    async def _ask(self, workers: list[Worker], method: str, body: Any, kind: Any, timeout_s: float) -> list[Any]:
+        asked = (worker.ask(method, body, kind, timeout_s=timeout_s) for worker in workers)
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return self._judge(workers, answers)
+
+    def _judge(self, workers: list[Worker], answers: list[Any]) -> list[Any]:
+        refusals = [answer for answer in answers if isinstance(answer, RemoteError)]
+        for worker, answer in zip(workers, answers, strict=True):
+            if isinstance(answer, BaseException) and not isinstance(answer, RemoteError):
+                # It is gone or hangs; a fresh one starts from what the others have.
+                log.warning("worker %d is started anew: %s", worker.process.pid, answer)
+                worker.kill()
+                self.workers.pop(worker.slot, None)
+        if refusals:
+            raise refusals[0]
+        return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    async def stop(self, timeout_s: float) -> None:
+        """Let every worker finish its requests and end; kill what is left after `timeout_s`."""
+        self._stopping = True
+        for listener in self._listeners:
+            listener.close()
+        workers = list(self.workers.values())
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                worker.process.send_signal(signal.SIGTERM)
+        if self._keepers:
+            await asyncio.wait(self._keepers, timeout=timeout_s)
+        for worker in list(self.workers.values()):
+            log.warning("worker %d did not end within %g s and is killed", worker.process.pid, timeout_s)
+            worker.kill()
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+
+    async def _keep(self, slot: int) -> None:
+        """Have a worker in `slot` until the server stops."""
+        pause_s = FIRST_PAUSE_S
+        while not self._stopping:
+            started = time.monotonic()
+            await self._live(slot)
+            if self._stopping:
+                return
+            self.deaths += 1
+            pause_s = FIRST_PAUSE_S if time.monotonic() - started > SHORT_LIFE_S else min(LONGEST_PAUSE_S, pause_s * 2)
+            await asyncio.sleep(pause_s)
+
+    async def _live(self, slot: int) -> None:
+        """Start one process and wait for its end."""
+        ours, theirs = socket.socketpair()
+        listener = self._listeners[slot].fileno()
+        with theirs:
+            arguments = ("-m", "aimass.serving.worker", str(theirs.fileno()))
+            inherited = (theirs.fileno(), listener, *self._descriptors)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, *arguments, pass_fds=inherited, start_new_session=False
+            )
+        link = Link(lambda method, body: self._answer(worker, method, body))
+        worker = Worker(slot, process, link)
+        await link.open(ours)
+        running = asyncio.create_task(link.run())
+        try:
+            await self._bring_up(worker, listener)
+        except AimassError as error:
+            log.error("worker %d could not be brought up: %s", process.pid, error)
+            worker.kill()
+        try:
+            code = await process.wait()
+            if not self._stopping:
+                log.error("worker %d ended with %d", process.pid, code)
+        finally:
+            if self.workers.get(slot) is worker:
+                del self.workers[slot]
+            link.close()
+            await asyncio.gather(running, return_exceptions=True)
+            if process.returncode is None:
+                worker.kill()
+                await process.wait()

@@ -1,0 +1,29 @@
+"""The registry that the options name."""
+
+from __future__ import annotations
+
+import os
+
+from aimass.core.deps import Deps, Runtime
+from aimass.core.release.base import ModelRegistry
+from aimass.core.release.promotion import open_registry
+from aimass.serving.config import ServeConfig
+
+TRACKING_URI = "MLFLOW_TRACKING_URI"
+REGISTRY_URI = "MLFLOW_REGISTRY_URI"
+
+
+def deps_of(config: ServeConfig) -> Deps:
+    """Return the surroundings that the options describe; a token comes from MLFLOW_TRACKING_TOKEN, as MLflow reads it."""
+    runtime = Runtime(
+        store=config.store or str(config.cache_dir / "store"),
+        tracking_uri=config.tracking_uri or os.environ.get(TRACKING_URI) or None,
+        registry_uri=config.registry_uri or os.environ.get(REGISTRY_URI) or None,
+        spool_dir=str(config.cache_dir / "spool"),
+    )
+    return Deps.from_runtime(runtime).with_purpose("serve")
+
+
+def registry_of(config: ServeConfig) -> ModelRegistry:
+    """Return the MLflow registry that the options name."""
+    return open_registry({"type": "mlflow"}, deps_of(config))
