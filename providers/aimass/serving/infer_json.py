@@ -75,7 +75,7 @@ def read(body: bytes, header_length: int | None = None) -> InferRequest:
     view = memoryview(body)
     try:
         parsed = _DECODER.decode(view[:length])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedError(
             f"The body is no inference request: {error}",
             expected='{"inputs": [{"name": …, "shape": [N], "datatype": …, "data": […]}, …]}',
