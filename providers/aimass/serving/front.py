@@ -36,7 +36,8 @@ class Front:
         self._context = context
         self._listener = listener
         self._engine = Engine(context)
-        self._http = HttpServer(App(self._engine, Tokens.read(context.config.tokens_file)), context.config)
+        self._tokens = Tokens.read(context.config.tokens_file)
+        self._http = HttpServer(App(self._engine, self._tokens), context.config)
         self._grpc: grpc.aio.Server | None = None
         self._is_open = False
 
@@ -50,7 +51,7 @@ class Front:
         if self._context.config.grpc_port is not None:
             from aimass.serving.grpc_server import start_grpc
 
-            self._grpc = await start_grpc(self._engine)
+            self._grpc = await start_grpc(self._engine, self._tokens)
 
     async def close(self) -> None:
         """Accept nothing more, and answer what is in flight within the time for that."""
