@@ -14,6 +14,8 @@ from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError
 from aimass.core.features.graph import GRAPH_FILE, ONNX_FILE, FeatureGraph
 from aimass.core.models.candidates import Candidate, load_candidates, load_model
+from aimass.core.monitoring.profile import PROFILE_FILE, Truth
+from aimass.core.monitoring.reference import make_profile
 from aimass.core.release.base import METRICS_TAG, Package
 from aimass.core.release.card import CardFacts, certificate_line
 from aimass.core.release.certificate import Certificate, ParitySettings
@@ -115,6 +117,14 @@ class Pieces:
         output.write_file(CERTIFICATE_FILE, certificate.model_dump_json(indent=1))
         return certificate
 
+    def write_profile(self, output: Output) -> None:
+        """Write what windows of live data are compared with later: raw columns and answers as they are now."""
+        test = self._evaluation.read_json("evaluation.json")
+        truth = Truth(rows=test["rows"], positives=test["positives"])
+        onnx_file = self._deps.store.localize(f"{output.uri}/{MODEL_FILE}")
+        profile = make_profile(self._graph, onnx_file, open_dataset(self._addresses.raw, self._deps), truth)
+        output.write_file(PROFILE_FILE, json.dumps(profile.document(), ensure_ascii=False))
+
     def facts(self, name: str, alias: str, certificate: Certificate, gate: Sequence[Check]) -> CardFacts:
         """Return what card and report say."""
         return CardFacts(
@@ -139,7 +149,7 @@ class Pieces:
         native = {
             f"native/{file}": self._model.path(f"{self._candidate.folder}/{file}") for file in self._candidate.files
         }
-        own = {file: local(f"{output.uri}/{file}") for file in (CERTIFICATE_FILE, CARD_FILE)}
+        own = {file: local(f"{output.uri}/{file}") for file in (CERTIFICATE_FILE, CARD_FILE, PROFILE_FILE)}
         rows = open_dataset(self._addresses.raw, self._deps).scan(
             "train", columns=[n for n, _ in self._graph.raw_columns]
         )

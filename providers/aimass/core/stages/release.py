@@ -97,6 +97,8 @@ def _release(config: ReleaseConfig, deps: Deps, output: Output) -> ReleaseResult
     output.write_file(CARD_FILE, render_card(facts))
     version = None
     if not refused:
+        deps.progress.report(ProgressEvent("profiling", message="what live data will be compared with"))
+        pieces.write_profile(output)
         package = pieces.package(config.name, output, certificate)
         version = promote(registry, deps, package, alias=config.alias, why=config.reason).version
         deps.failpoints.hit("after_alias")
@@ -144,7 +146,7 @@ STAGE = Stage(
     name="release",
     config=ReleaseConfig,
     result=ReleaseResult,
-    code_version=2,
+    code_version=3,
     body=_release,
     verify=_still_stands,
     refusal=_refusal,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from aimass.core.artifacts import Artifact
 from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError, GateRefusedError
 from aimass.core.features.graph import FeatureGraph
+from aimass.core.monitoring.profile import Profile
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry
 from tests.releasing import make_release, run
@@ -138,3 +140,15 @@ def test_an_evaluation_on_validation_is_refused(config: dict[str, Any], deps: De
 def test_an_impossible_alias_is_refused(alias: str, config: dict[str, Any], deps: Deps) -> None:
     with pytest.raises(ConfigError, match="alias"):
         run(deps, "release", **{**config, "alias": alias})
+
+
+def test_a_version_carries_what_live_data_is_compared_with(deps: Deps, released: Any, tmp_path: Path) -> None:
+    registry = open_registry({"type": "memory"}, deps)
+    version = registry.aliased("late", "champion")
+    [path] = registry.fetch(version, ["profile.json"], tmp_path)
+    profile = Profile.from_document(json.loads(path.read_bytes()))
+    # Of 400 training and 400 held-out rows, every fourth chose the bins.
+    assert {column.rows for column in profile.columns.values()} == {300}
+    assert {answers.rows for answers in profile.answers.values()} == {300}
+    assert profile.columns["carrier"].missing > 0
+    assert profile.truth.rows == 200
