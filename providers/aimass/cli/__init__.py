@@ -27,7 +27,7 @@ def get_cli_commands() -> list[CLICommand]:
         GroupCommand(
             name="aimass",
             help="Machine-learning pipelines of AI Mass",
-            subcommands=(_init(), _pipeline(), _settings(), _gc()),
+            subcommands=(_init(), _pipeline(), _serve(), _replay(), _settings(), _gc()),
         )
     ]
 
@@ -87,6 +87,39 @@ def _pipeline() -> GroupCommand:
             _command("run", "start a pipeline in Airflow and follow it; exit code 1 when it fails", "runs", run),
             _command("status", "show a run's tasks; exit code 1 when it failed, 3 while it runs", "runs", status),
         ),
+    )
+
+
+def _serve() -> ActionCommand:
+    return _command(
+        "serve",
+        "serve released models over REST and gRPC until SIGTERM",
+        "serve",
+        _server_options(),
+        "Serve released models over REST and gRPC until SIGTERM. Store and tracking server are those of Airflow's "
+        "connections unless options or the file name others. The same as `python -m aimass.serving`.",
+    )
+
+
+def _replay() -> ActionCommand:
+    return _command(
+        "replay",
+        "answer a logged request anew; exit code 1 when the answer has other bits",
+        "serve",
+        (
+            _arg("request_id", help="the request, as the header X-Request-Id named it"),
+            _arg("--model", help="its model; all are searched when left out"),
+            *_server_options(),
+        ),
+    )
+
+
+def _server_options() -> tuple[Arg, ...]:
+    from aimass.serving.options import options
+
+    return (
+        _arg("--config", help="YAML file with the options below, by their names with underscores"),
+        *(_arg(option.flag, dest=option.field, help=option.help) for option in options()),
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import hashlib
+import logging
 import os
 import secrets
 import sys
@@ -41,6 +42,9 @@ def serve(config: ServeConfig) -> int:
     from aimass.serving.supervisor import Supervisor
 
     set_up_logs()
+    # They tell of each try and each percent; the server's own log says what came of it.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     asyncio.run(Supervisor(config, registry_of(config)).run())
     return 0
 

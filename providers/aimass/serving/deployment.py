@@ -36,6 +36,7 @@ class Record:
     """What the supervisor knows of one version of a model."""
 
     ref: VersionRef
+    project: str = ""
     folder: str = ""
     state: VersionState = "loading"
     error: str = ""
@@ -273,7 +274,9 @@ class Deployment:
             return str(self._cache.obtain(digest, lambda to: self._watcher.fetch(name, version, digest, to)))
 
         record.folder = await asyncio.to_thread(obtain)
-        order = LoadOrder(name, version, record.ref.digest, record.folder)
+        wanted = self.desired.models.get(name)
+        record.project = wanted.project if wanted is not None else record.project
+        order = self._order(name, version, record)
         answers = await self.fleet.ask_in_turn("load", order, Loaded, timeout_s=LOAD_TIMEOUT_S)
         record.memory_bytes = max(answer.memory_bytes for answer in answers)
         record.classes = answers[0].classes
@@ -340,11 +343,14 @@ class Deployment:
 
     # --- small things -----------------------------------------------------------------------------------------------
 
+    def _order(self, name: str, version: str, record: Record) -> LoadOrder:
+        return LoadOrder(name, version, record.ref.digest, record.folder, record.project)
+
     def _preparation(self, table: Table) -> Preparation:
         orders = [
-            LoadOrder(name, version, ref.digest, self.records[name, version].folder)
+            self._order(name, version, self.records[name, version])
             for name, entry in table.models.items()
-            for version, ref in entry.versions.items()
+            for version in entry.versions
         ]
         return Preparation(table, orders)
 
