@@ -8,9 +8,9 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from demo.traffic import Flight, Row, label_due
+from demo.traffic import LATER_COLUMN, Flight, Row, label_due
 
 if TYPE_CHECKING:
     from aimass.core.endpoints.base import Endpoint, LateLabel
@@ -61,6 +61,7 @@ class Replay:
         self._model = model
         self._flights = flights
         self._speed = speed
+        self._sends_later = False
         self._labels: deque[tuple[datetime, LateLabel]] = deque()
         self._labelled_at = time.monotonic()
 
@@ -89,7 +90,7 @@ class Replay:
         from aimass.core.errors import AimassError
 
         try:
-            answer = self._endpoint.predict(self._model, [self.feed(flight.row)])
+            answer = self._answer(self.feed(flight.row))
         except AimassError as error:
             self.failed += 1
             self.last_failure = str(error)
@@ -98,6 +99,19 @@ class Replay:
         self.sent[str(answer["version"])] += 1
         label = LateLabel(request_id=answer["request_id"], row=0, label=int(flight.late))
         self._labels.append((label_due(flight), label))
+
+    def _answer(self, row: Row) -> dict[str, Any]:
+        """Return the answer to a row; the first version knows no `LATER_COLUMN`, and those after it ask for it."""
+        from aimass.core.errors import DataError
+
+        for _ in range(2):
+            sent = row if self._sends_later else {name: cell for name, cell in row.items() if name != LATER_COLUMN}
+            try:
+                return self._endpoint.predict(self._model, [sent])
+            except DataError:
+                # The server has another version than a moment ago.
+                self._sends_later = not self._sends_later
+        return self._endpoint.predict(self._model, [row])
 
     def _tell(self, now: datetime) -> None:
         """Tell how flights ended whose end is known by `now`."""

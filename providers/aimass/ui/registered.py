@@ -14,10 +14,10 @@ from aimass.core.deps import Deps
 from aimass.core.errors import AimassError
 from aimass.core.evaluation import DEFAULT_METRICS, METRICS
 from aimass.core.features.graph import GRAPH_FILE, FeatureGraph
-from aimass.core.release.base import ModelRegistry, RegisteredModel, Version
+from aimass.core.release.base import METRICS_TAG, ModelRegistry, RegisteredModel, Version
 from aimass.core.release.certificate import Certificate
 from aimass.core.release.ledger import AliasMove, Ledger
-from aimass.core.release.pieces import CARD_FILE, CERTIFICATE_FILE, METRICS_TAG, OUTPUT_TAG
+from aimass.core.release.pieces import CARD_FILE, CERTIFICATE_FILE, OUTPUT_TAG
 from aimass.core.release.promotion import PREVIOUS, open_registry
 from aimass.pipelines.forms import dag_of_project
 from aimass.ui.outputs import PublishedOutput, published
@@ -144,6 +144,14 @@ def best_version(metric: str, values: Mapping[str, float]) -> str | None:
     return max(finite, key=lambda version: sign * finite[version])
 
 
+def alias_moves(deps: Deps, name: str) -> tuple[list[AliasMove], str]:
+    """Return the ledger's entries, oldest first, and what is wrong with their chain."""
+    try:
+        return Ledger(deps, name).entries(), ""
+    except (AimassError, ValueError) as error:
+        return [], str(error)
+
+
 def past_the_ledger(model: RegisteredModel, moves: Sequence[AliasMove]) -> dict[str, str]:
     """Return the aliases that do not point where the ledger's last entry says, with the version that it says or ""."""
     recorded = {move.alias: move.new_version for move in moves}
@@ -159,7 +167,12 @@ def run_of(moves: Sequence[AliasMove], version: Version) -> Run | None:
 
 def run_of_move(move: AliasMove) -> Run | None:
     """Return the run that moved the alias; None where it was moved outside Airflow."""
-    dag_id, slash, run_id = move.run_id.partition("/")
+    return run_of_task(move.run_id)
+
+
+def run_of_task(told: str) -> Run | None:
+    """Return the run that a stage was told it belongs to; None outside Airflow."""
+    dag_id, slash, run_id = told.partition("/")
     return Run(dag_id, run_id) if slash and run_id else None
 
 

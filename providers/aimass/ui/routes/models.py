@@ -12,10 +12,8 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy.orm import Session
 
 from aimass.core.deps import Deps
-from aimass.core.errors import AimassError
 from aimass.core.features.provenance import origins, steps
 from aimass.core.release.base import RegisteredModel, Version
-from aimass.core.release.ledger import AliasMove, Ledger
 from aimass.links.mlflow import version_page
 from aimass.pipelines.forms import dag_of_project
 from aimass.ui.card import card_html
@@ -29,6 +27,7 @@ from aimass.ui.registered import (
     MAIN_METRICS,
     Released,
     Run,
+    alias_moves,
     aliases_of,
     find_model,
     metrics_of,
@@ -66,7 +65,7 @@ def model(request: Request, name: str, session: SessionDep, reader: Reader, vers
     dag_id = dag_of_project(registered.project)
     refuse_unreadable(reader, dag_id)
     chosen = _chosen(registered, versions, version)
-    moves, broken = _moves(deps, name)
+    moves, broken = alias_moves(deps, name)
     left = released(deps, registered, chosen)
     language = language_of(request)
     run = run_of(moves, chosen)
@@ -92,14 +91,6 @@ def _chosen(model: RegisteredModel, versions: list[Version], wanted: str) -> Ver
         known = ", ".join(version.version for version in versions) or "none"
         raise HTTPException(404, f"The model {model.name!r} has no version {wanted!r}; it has: {known}")
     return chosen
-
-
-def _moves(deps: Deps, name: str) -> tuple[list[AliasMove], str]:
-    """Return the ledger's entries, oldest first, and what is wrong with their chain."""
-    try:
-        return Ledger(deps, name).entries(), ""
-    except (AimassError, ValueError) as error:
-        return [], str(error)
 
 
 def _release_task(session: Session, run: Run | None, left: Released | None) -> TaskKey | None:

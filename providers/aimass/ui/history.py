@@ -1,0 +1,135 @@
+"""A model over the windows in which it was watched: quality, drift, answers, and where its alias moved."""
+
+from __future__ import annotations
+
+import gettext
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from aimass.core.monitoring.result import ColumnDrift, MonitorResult, QualityFigure
+from aimass.core.release.ledger import AliasMove
+from aimass.ui.curves import Curve, Mark, curves
+from aimass.ui.languages import translations
+from aimass.ui.live import Panel
+from aimass.ui.model_plots import titled
+
+TONES = ("blue", "orange", "green", "purple", "red")
+MOST_HEAT_WINDOWS = 60
+
+
+class HeatLine(NamedTuple):
+    """One column over the windows; a cell is None where it was not compared."""
+
+    column: str
+    cells: list[ColumnDrift | None]
+
+    @property
+    def drifted(self) -> int:
+        """In how many windows it drifted."""
+        return sum(cell is not None and cell.drifted for cell in self.cells)
+
+
+def marks_of(moves: Sequence[AliasMove], alias: str, words: gettext.NullTranslations) -> list[Mark]:
+    """Return where `alias` moved."""
+    return [
+        Mark(
+            datetime.fromisoformat(move.when),
+            f"v{move.new_version}",
+            words.gettext("%(when)s UTC: %(who)s moved %(alias)s to version %(version)s. %(why)s")
+            % {
+                "when": move.when[:16].replace("T", " "),
+                "who": move.who,
+                "alias": alias,
+                "version": move.new_version,
+                "why": move.why,
+            },
+        )
+        for move in moves
+        if move.alias == alias
+    ]
+
+
+def quality_panels(windows: Sequence[MonitorResult], marks: Sequence[Mark], language: str) -> list[Panel]:
+    """Return a figure for each quality metric, with a curve and a confidence band for each version."""
+    found: dict[str, dict[str, list[tuple[datetime, QualityFigure]]]] = {}
+    for window in windows:
+        for judged in window.quality.versions if window.quality else ():
+            for figure in judged.figures:
+                found.setdefault(figure.metric, {}).setdefault(judged.version, []).append((window.end, figure))
+    span = _span(windows)
+    words = translations(language)
+    panels = []
+    for metric, versions in found.items():
+        items = []
+        for (version, points), tone in zip(sorted(versions.items()), TONES * len(versions), strict=False):
+            name = words.gettext("version %(version)s") % {"version": version}
+            band = [(at, one.low, one.high) for at, one in points]
+            items.append(Curve(name, [(at, one.value) for at, one in points], tone, band))
+            released = next((one.at_release for _, one in reversed(points) if one.at_release is not None), None)
+            if released is not None and span is not None:
+                at_release = words.gettext("version %(version)s at its release") % {"version": version}
+                items.append(Curve(at_release, [(span[0], released), (span[1], released)], tone, dashed=True))
+        title = titled(metric, language)
+        legend = [(item.name, item.tone) for item in items if not item.dashed]
+        panels.append(Panel(title, curves(items, title=title, marks=marks, span=span), legend))
+    return panels
+
+
+def answer_panels(
+    windows: Sequence[MonitorResult], marks: Sequence[Mark], words: gettext.NullTranslations
+) -> list[Panel]:
+    """Return figures of the answers: how far they moved, how many were positive, how many there were."""
+    _ = words.gettext
+    span = _span(windows)
+    newest = next((window.drift for window in reversed(windows) if window.drift), None)
+    reference = newest.label.reference_mean if newest else None
+    least = newest.min_effect if newest else None
+
+    def followed(name: str, metric: str) -> Curve:
+        return Curve(name, [(window.end, window.metrics.get(metric)) for window in windows])
+
+    def drawn(title: str, *items: Curve) -> Panel:
+        legend = [(item.name, item.tone) for item in items] if len(items) > 1 else []
+        return Panel(title, curves(items, title=title, marks=marks, floor=0, span=span), legend)
+
+    def level(name: str, value: float | None) -> list[Curve]:
+        if value is None or span is None:
+            return []
+        return [Curve(name, [(span[0], value), (span[1], value)], "soft", dashed=True)]
+
+    versions = sorted({version for window in windows for version in window.rows_by_version})
+    counted = [
+        Curve(
+            _("version %(version)s") % {"version": version},
+            [(one.end, one.rows_by_version.get(version)) for one in windows],
+            tone,
+        )
+        for version, tone in zip(versions, TONES * len(versions), strict=False)
+    ]
+    return [
+        drawn(
+            _("How far the answers moved"),
+            followed(_("effect"), "score_drift"),
+            *level(_("least that matters"), least),
+        ),
+        drawn(
+            _("Share of positive answers"),
+            followed(_("share"), "positive_share"),
+            *level(_("at the release"), reference),
+        ),
+        drawn(_("Answers in the window"), *counted),
+    ]
+
+
+def heat(windows: Sequence[MonitorResult]) -> list[HeatLine]:
+    """Return each column over the newest windows, those that drifted most often first."""
+    shown = windows[-MOST_HEAT_WINDOWS:]
+    names = dict.fromkeys(column.column for window in shown if window.drift for column in window.drift.columns)
+    by_window = [{column.column: column for column in window.drift.columns} if window.drift else {} for window in shown]
+    lines = [HeatLine(name, [columns.get(name) for columns in by_window]) for name in names]
+    return sorted(lines, key=lambda line: -line.drifted)
+
+
+def _span(windows: Sequence[MonitorResult]) -> tuple[datetime, datetime] | None:
+    return (windows[0].start, windows[-1].end) if windows else None

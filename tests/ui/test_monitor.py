@@ -1,0 +1,127 @@
+"""The page of a model that is served and watched."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from starlette.testclient import TestClient
+
+from aimass.core.deps import Deps, Runtime
+from aimass.core.endpoints.status import MetricSample, ModelSample
+from aimass.core.testing.endpoints import MemoryEndpoint, MemoryEndpointSettings
+from tests.ui.made import CHINESE, HOSTILE, MODEL, PROJECT, MadeRun
+from tests.ui.people import OWNER, VIEWER
+from tests.ui.watched import keep, watched
+
+Client = Callable[[SimpleAuthManagerUser], TestClient]
+PAGE = f"/aimass/models/{MODEL}/monitor"
+
+
+def deps_of(made: MadeRun) -> Deps:
+    return Deps.from_runtime(Runtime(store=made.store, project=PROJECT, tracking_uri=made.tracking_uri))
+
+
+@pytest.fixture
+def served(stored: MadeRun, monkeypatch: pytest.MonkeyPatch) -> MemoryEndpoint:
+    """A server of the released model, at the default connection."""
+    extra = {
+        "server": "one",
+        "store": stored.store,
+        "tracking_uri": stored.tracking_uri,
+        "registry": {"type": "mlflow"},
+    }
+    connection = {"conn_type": "aimass_serving", "extra": json.dumps({"type": "memory", **extra})}
+    monkeypatch.setenv("AIRFLOW_CONN_AIMASS_SERVING", json.dumps(connection))
+    endpoint = MemoryEndpoint(MemoryEndpointSettings.model_validate(extra))
+    endpoint.sync()
+    own = ModelSample(requests=120, errors=2, rows=120, p50_ms=0.7, p99_ms=4.0, versions={"1": 120})
+    figures = {"interval_s": 10, "server_id": "one", "cpu_share": 0.3, "rss_bytes": 90 << 20, "models": {MODEL: own}}
+    endpoint.server.samples[:] = [MetricSample.model_validate({"at": datetime.now(UTC), **figures})]
+    return endpoint
+
+
+@pytest.fixture(scope="module")
+def history(made: MadeRun) -> None:
+    """Twelve windows: version 2 gets a feed that goes wrong, and version 1 comes back; the last one has a report."""
+    release = made.results["release", -1]
+    fields = {"uri": release["uri"], "report": release["report"]}
+    keep(deps_of(made), watched(MODEL, PROJECT, [HOSTILE, CHINESE, "calls"], **fields))
+
+
+def test_nobody_and_strangers_see_nothing(stored: MadeRun, nobody: TestClient, client: Client) -> None:
+    for address in (PAGE, f"{PAGE}/live", f"{PAGE}/20261123T121100Z/report.html"):
+        assert nobody.get(address).status_code == 401
+    assert client(VIEWER).get("/aimass/models/nothing/monitor").status_code == 404
+
+
+def test_a_model_of_another_team_is_refused(stored: MadeRun, client: Client, theirs: str) -> None:
+    for address in (f"/aimass/models/{theirs}/monitor", f"/aimass/models/{theirs}/monitor/live"):
+        assert client(VIEWER).get(address).status_code == 403
+        assert client(OWNER).get(address).status_code == 200
+
+
+def test_a_model_that_is_not_watched_says_how(served: MemoryEndpoint, reader: TestClient) -> None:
+    answer = reader.get(PAGE)
+    assert answer.status_code == 200, answer.text
+    assert "include/alerts" in answer.text
+    assert "ready" in answer.text
+
+
+def test_the_server_is_shown_as_it_stands(served: MemoryEndpoint, reader: TestClient) -> None:
+    page = reader.get(f"{PAGE}/live").text
+    assert '<meta http-equiv="refresh"' in page
+    assert re.search(r"<th scope=\"row\">v1.*champion", page, re.DOTALL)
+    for title in ("Requests per second", "Latency in ms", "Processors in use", "Memory in MiB", "Disk in MiB"):
+        assert title in page
+    for said in ("answered 12", "errors 0.2", "99th percentile 4", "memory 90"):
+        assert f" UTC: {said}</title>" in page
+
+
+def test_a_server_that_is_down_is_said_and_the_rest_is_shown(
+    served: MemoryEndpoint, history: None, reader: TestClient
+) -> None:
+    served.server.down = True
+    try:
+        page = reader.get(PAGE).text
+    finally:
+        served.server.down = False
+    assert "does not answer" in page
+    assert "Drift by column" in page
+
+
+def test_without_a_connection_it_says_where_to_add_one(stored: MadeRun, reader: TestClient) -> None:
+    assert "Admin → Connections" in reader.get(PAGE).text
+
+
+def test_the_windows_are_plotted_listed_and_escaped(served: MemoryEndpoint, history: None, reader: TestClient) -> None:
+    page = reader.get(PAGE).text
+    assert HOSTILE not in page
+    assert CHINESE in page
+    assert page.count('<span class="unseen">drifted</span>') == 2
+    assert 'class="band blue"' in page
+    assert "version 2" in page
+    assert re.search(r'href="[^"]*/monitor/20261123T121100Z/report.html"', page)
+
+
+def test_a_windows_report_can_do_no_harm(stored: MadeRun, history: None, reader: TestClient) -> None:
+    answer = reader.get(f"{PAGE}/20261123T121100Z/report.html")
+    assert answer.status_code == 200
+    assert answer.headers["content-security-policy"].startswith("sandbox;")
+    for address in ("20261123T121100Z/model.onnx", "20261123T121100Z/evidently.html", "20261123T120000Z/report.html"):
+        assert reader.get(f"{PAGE}/{address}").status_code == 404
+    assert reader.get(f"{PAGE}/..%2f..%2fledger/report.html").status_code == 404
+
+
+def test_a_window_without_answers_is_neither_good_nor_bad(stored: MadeRun, reader: TestClient) -> None:
+    quiet = watched("quiet", PROJECT, ["calls"], story="-")
+    assert quiet[0].no_data
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_both_languages(language: str, served: MemoryEndpoint, history: None, reader: TestClient) -> None:
+    assert ("漂移" in reader.get(PAGE, params={"lang": language}).text) == (language == "zh")
