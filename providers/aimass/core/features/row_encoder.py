@@ -8,7 +8,8 @@ the plain types that JSON has for a column goes the slow way, cell by cell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -22,7 +23,6 @@ from aimass.core.features.raw import MASK_SUFFIX, RawColumn
 from aimass.core.reserved import NULL_STRING
 
 _NONE = type(None)
-_FLOATS = frozenset({float, _NONE})
 _NUMBERS = frozenset({float, int, bool, _NONE})
 _INTS = frozenset({int, bool, _NONE})
 _INT64_END = float(1 << 63)
@@ -80,14 +80,11 @@ class RowEncoder:
         self.floats = [column for column in columns if column.kind == "float"]
         self.ints = [column for column in columns if column.kind not in ("string", "float")]
         self._names = {column.name for column in columns}
-        self._float_names = [column.name for column in self.floats]
-        self._string_names = [column.name for column in self.strings]
-        self._int_names = [column.name for column in self.ints]
-        self._mask_names = [column.name + MASK_SUFFIX for column in self.ints]
+        self._folds = [column.fold_case for column in self.strings]
         self._dates = [(at, column) for at, column in enumerate(self.ints) if column.kind == "date"]
-        self._pick_strings = _picker(self._string_names)
-        self._pick_floats = _picker(self._float_names)
-        self._pick_ints = _picker(self._int_names)
+        groups = [[column.name for column in group] for group in (self.strings, self.floats, self.ints)]
+        self._pickers = [_picker(names) for names in groups]
+        self._feed_names = [*chain(*groups), *(name + MASK_SUFFIX for name in groups[2])]
 
     def encode(self, rows: Sequence[Row], *, ignore: Container[str] = ()) -> Block:
         """Return rows given as mappings as a block; a missing value is None.
@@ -106,78 +103,54 @@ class RowEncoder:
         DataError
             A text is the reserved one.
         """
+        n_rows, width = len(rows), len(self.columns)
         try:
-            strings = [self._pick_strings(row) for row in rows]
-            floats = [self._pick_floats(row) for row in rows]
-            ints = [self._pick_ints(row) for row in rows]
+            strings, floats, ints = [_cells(pick, rows) for pick in self._pickers]
         except KeyError:
             raise self._misses_one(rows) from None
-        width = len(self.columns)
         for at, row in enumerate(rows):
             if len(row) != width:
                 self._check_others(at, row, ignore)
-        return Block(self._string_matrix(strings), self._float_matrix(floats), *self._int_matrices(ints))
+        return Block(
+            self._string_matrix(strings, n_rows), self._float_matrix(floats, n_rows), *self._int_matrices(ints, n_rows)
+        )
 
     def feeds(self, block: Block) -> Feeds:
         """Return what an ONNX session is fed: views into the block's matrices, by input."""
-        feeds: Feeds = dict(zip(self._float_names, block.floats, strict=True))
-        feeds.update(zip(self._string_names, block.strings, strict=True))
-        feeds.update(zip(self._int_names, block.ints, strict=True))
-        feeds.update(zip(self._mask_names, block.missing, strict=True))
-        return feeds
+        return dict(zip(self._feed_names, chain(*block), strict=True))
 
-    # --- rows -------------------------------------------------------------------------------------------------------
+    # --- the cells of all rows, row after row, into matrices --------------------------------------------------------
 
-    def _string_matrix(self, rows: list[Cells]) -> npt.NDArray[np.object_]:
-        columns = self.strings
-        matrix = np.empty((len(rows), len(columns)), dtype=object)
-        for at, cells in enumerate(rows):
-            matrix[at] = [_text(cell, column, at) for cell, column in zip(cells, columns, strict=True)]
-        return np.ascontiguousarray(matrix.T)
+    def _string_matrix(self, cells: Cells, n_rows: int) -> npt.NDArray[np.object_]:
+        try:
+            texts = [_text(cell, fold) for cell, fold in zip(cells, self._folds * n_rows, strict=True)]
+        except _NotPlainError:
+            texts = [NULL_STRING if cell is None else cell for cell in _canonical(cells, self.strings)]
+        return _by_column(np.array(texts, dtype=object), n_rows)
 
-    def _float_matrix(self, rows: list[Cells]) -> npt.NDArray[np.float64]:
-        types = set(map(type, chain.from_iterable(rows)))
-        if types <= _NUMBERS:
-            try:
-                matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(self.floats))
-            except OverflowError:
-                return self._float_cells(rows)
-            if types <= _FLOATS:
-                matrix[np.isinf(matrix)] = np.nan
-                return np.ascontiguousarray(matrix.T)
-            if not (np.abs(matrix) >= _INT64_END).any():
-                return np.ascontiguousarray(matrix.T)
-        return self._float_cells(rows)
+    def _float_matrix(self, cells: Cells, n_rows: int) -> npt.NDArray[np.float64]:
+        if _NUMBERS.issuperset(map(type, cells)):
+            with contextlib.suppress(OverflowError):
+                values = np.array(cells, dtype=np.float64)
+                # One look for infinities and for whole numbers beyond 64 bits; NaN is neither.
+                if not values.size or not np.fmax.reduce(np.abs(values)) >= _INT64_END:
+                    return _by_column(values, n_rows)
+        return _by_column(np.array(_canonical(cells, self.floats), dtype=np.float64), n_rows)
 
-    def _float_cells(self, rows: list[Cells]) -> npt.NDArray[np.float64]:
-        cells = _canonical_cells(rows, self.floats)
-        matrix = np.array(cells, dtype=np.float64).reshape(len(rows), len(self.floats))
-        return np.ascontiguousarray(matrix.T)
-
-    def _int_matrices(self, rows: list[Cells]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        cells: list[Any] = list(map(list, rows)) if self._dates else rows
-        for at, column in self._dates:
-            for row, made in enumerate(cells):
-                made[at] = _cell(made[at], column, row)
-        types = set(map(type, chain.from_iterable(cells)))
+    def _int_matrices(self, cells: Cells, n_rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        plain: Sequence[Any] = self._without_dates(cells) if self._dates else cells
+        types = set(map(type, plain))
         if types <= _INTS:
-            try:
-                return self._int_arrays(cells, _NONE in types)
-            except OverflowError:
-                pass
-        return self._int_arrays(_canonical_cells(rows, self.ints), True)
+            with contextlib.suppress(OverflowError):
+                return _whole(plain, n_rows, _NONE in types)
+        return _whole(_canonical(cells, self.ints), n_rows, True)
 
-    def _int_arrays(
-        self, rows: Sequence[Sequence[Any]], some_missing: bool
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        shape = (len(rows), len(self.ints))
-        if not some_missing:
-            values = np.array(rows, dtype=np.int64).reshape(shape)
-            return np.ascontiguousarray(values.T), np.zeros((shape[1], shape[0]), dtype=np.bool_)
-        cells = list(chain.from_iterable(rows))
-        values = np.array([0 if cell is None else cell for cell in cells], dtype=np.int64).reshape(shape)
-        missing = np.array([cell is None for cell in cells], dtype=np.bool_).reshape(shape)
-        return np.ascontiguousarray(values.T), np.ascontiguousarray(missing.T)
+    def _without_dates(self, cells: Cells) -> list[Any]:
+        plain = list(cells)
+        for first, column in self._dates:
+            for at in range(first, len(plain), len(self.ints)):
+                plain[at] = _cell(plain[at], column, at // len(self.ints))
+        return plain
 
     # --- mistakes ---------------------------------------------------------------------------------------------------
 
@@ -224,29 +197,51 @@ def _picker(names: Sequence[str]) -> Callable[[Row], Cells]:
     return lambda row: (row[name],)
 
 
-def _text(value: Any, column: RawColumn, row: int) -> str:
-    # A plain text goes straight to its form; everything else through the table of conversions.
-    plain = type(value) is str
-    text = normalised_text(value, fold_case=column.fold_case) if plain else _cell(value, column, row)
-    if text is None:
+def _cells(pick: Callable[[Row], Cells], rows: Sequence[Row]) -> Cells:
+    return pick(rows[0]) if len(rows) == 1 else tuple(chain.from_iterable(map(pick, rows)))
+
+
+def _by_column(values: npt.NDArray[Any], n_rows: int) -> npt.NDArray[Any]:
+    width = len(values) // n_rows if n_rows else 0
+    return np.ascontiguousarray(values.reshape(n_rows, width).T)
+
+
+def _whole(
+    cells: Sequence[Any], n_rows: int, some_missing: bool
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return whole numbers and which are missing, by column."""
+    if not some_missing:
+        values = _by_column(np.array(cells, dtype=np.int64), n_rows)
+        return values, np.zeros(values.shape, dtype=np.bool_)
+    values = np.array([0 if cell is None else cell for cell in cells], dtype=np.int64)
+    missing = np.array([cell is None for cell in cells], dtype=np.bool_)
+    return _by_column(values, n_rows), _by_column(missing, n_rows)
+
+
+class _NotPlainError(Exception):
+    """A cell of a text column is neither a text nor missing, or is the reserved text."""
+
+
+def _text(value: Any, fold_case: bool) -> str:
+    if value is None:
         return NULL_STRING
-    if text == NULL_STRING:
-        raise reserved(column)
-    return text
+    if type(value) is not str or value == NULL_STRING:
+        raise _NotPlainError
+    return normalised_text(value, fold_case=fold_case) or NULL_STRING
+
+
+def _canonical(cells: Cells, columns: Sequence[RawColumn]) -> list[Any]:
+    return [_cell(cell, columns[at % len(columns)], at // len(columns)) for at, cell in enumerate(cells)]
 
 
 def _cell(value: Any, column: RawColumn, row: int) -> Any:
     """Return the canonical cell; an error says the row."""
     try:
-        return canonical_value(value, column)
+        found = canonical_value(value, column)
     except SchemaMismatchError as error:
         raise SchemaMismatchError(
             f"Row {row}: {error.message}", expected=error.expected, column=column.name, row=row
         ) from None
-
-
-def _canonical_cells(rows: Iterable[Cells], columns: Sequence[RawColumn]) -> list[list[Any]]:
-    return [
-        [_cell(value, column, at) for value, column in zip(cells, columns, strict=True)]
-        for at, cells in enumerate(rows)
-    ]
+    if found == NULL_STRING:
+        raise reserved(column)
+    return found
