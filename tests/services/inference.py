@@ -1,90 +1,126 @@
-"""The HTTP face of an inference server before an endpoint in memory, and one that answers whatever it is told."""
+"""A real inference server, in processes of its own, before a registry in a folder."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import json
-import threading
+import os
+import signal
+import sys
+import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
-from aimass.core.endpoints import Endpoint
-from aimass.core.endpoints.base import LateLabel
-from aimass.core.errors import NotFoundError
+import httpx
 
-Answer = tuple[int, dict[str, str], bytes]
+from tests.services.folder_registry import ROW, FolderRegistry
+from tests.services.server import free_port, running
+
+WAIT_S = 30.0
+
+
+class Inference:
+    """A server that runs.
+
+    Parameters
+    ----------
+    port : int
+        Where it listens.
+    pid : int
+        Its supervisor.
+    folder : Path
+        Where its cache, its store and its log lie.
+    """
+
+    def __init__(self, port: int, pid: int, folder: Path) -> None:
+        self.port = port
+        self.pid = pid
+        self.folder = folder
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20.0)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
+
+    def status(self) -> dict[str, Any]:
+        """Return what it says of itself; empty while it does not answer."""
+        with contextlib.suppress(httpx.TransportError):
+            answer: dict[str, Any] = self.http.get("/aimass/status").json()
+            return answer
+        return {}
+
+    def model(self, name: str = "late") -> dict[str, Any]:
+        """Return what it says of a model; empty where it knows none."""
+        return next((model for model in self.status().get("models", []) if model["name"] == name), {})
+
+    def workers(self) -> list[int]:
+        return [worker["pid"] for worker in self.status().get("workers", [])]
+
+    def sync(self) -> dict[str, Any]:
+        answer: dict[str, Any] = self.http.post("/aimass/sync").raise_for_status().json()
+        return answer
+
+    def predict(self, name: str = "late", **more: Any) -> httpx.Response:
+        return self.http.post(f"/predict/{name}", json={"rows": [ROW]}, **more)
+
+    def wait_for(self, what: Callable[[], Any], *, timeout_s: float = WAIT_S) -> Any:
+        """Return what `what` returns once that is true; fail with the log's end when time is up."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                found = what()
+                if found:
+                    return found
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited {timeout_s} s in vain; the log ends\n{self.log[-3000:]}")
+            time.sleep(0.05)
+
+    def kill(self, pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
-def answering(answer: Callable[[BaseHTTPRequestHandler, bytes], Answer]) -> Iterator[str]:
-    """Run a server whose every answer `answer` makes, until the block ends; yield its address."""
+def inference_server(
+    folder: Path, registry: FolderRegistry, *, ready: bool = True, **options: Any
+) -> Iterator[Inference]:
+    """Yield a running server; `options` are those of `ServeConfig`."""
+    port = options.pop("port", None) or free_port()
+    given = {"port": port, "cache_dir": folder / "cache", "registry_poll_s": 0.5, "server_id": "s", **options}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    command = [sys.executable, "-m", "tests.services.inference", str(registry.folder), *words]
+    url = f"http://127.0.0.1:{port}/v2/health/{'ready' if ready else 'live'}"
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, headers, content = answer(self, body)
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(content)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(content)
-
-        def do_GET(self) -> None:
-            self.do_POST()
-
-        def log_message(self, *args: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def in_front_of(endpoint: Endpoint) -> Callable[[BaseHTTPRequestHandler, bytes], Answer]:
-    """Return the answers of a server that does what `endpoint` does."""
-
-    def answer(request: BaseHTTPRequestHandler, body: bytes) -> Answer:
+    def answers() -> bool:
         try:
-            content = _route(endpoint, request.path, json.loads(body) if body else {})
-        except NotFoundError as error:
-            document = {"error": str(error), "code": "not_found", "request_id": "r"}
-            return 404, {}, json.dumps(document).encode()
-        return 200, {}, json.dumps(content).encode()
+            return httpx.get(url, timeout=5.0).status_code == 200
+        except httpx.TransportError:
+            return False
 
-    return answer
+    folder.mkdir(parents=True, exist_ok=True)
+    with running(command, log=folder / "server.log", is_ready=answers) as process:
+        server = Inference(port, process.pid, folder)
+        try:
+            yield server
+        finally:
+            server.http.close()
 
 
-def _route(endpoint: Endpoint, path: str, document: Any) -> Any:
-    parts = urlsplit(path)
-    match [unquote(step) for step in parts.path.strip("/").split("/")]:
-        case ["v2", "health", "ready"]:
-            return {}
-        case ["aimass", "status"]:
-            return endpoint.status().model_dump(mode="json")
-        case ["aimass", "sync"]:
-            return endpoint.sync().model_dump(mode="json")
-        case ["aimass", "samples"]:
-            since = parse_qs(parts.query).get("since")
-            found = endpoint.samples(datetime.fromisoformat(since[0]) if since else None)
-            return [sample.model_dump(mode="json") for sample in found]
-        case ["aimass", "models", model, "versions", version, "shadow"]:
-            return endpoint.shadow(model, version, rows=document["rows"]).model_dump(mode="json")
-        case ["aimass", "models", model, "versions", version, "load"]:
-            return endpoint.load(model, version).model_dump(mode="json")
-        case ["aimass", "models", model, "versions", version, "unload"]:
-            return endpoint.unload(model, version).model_dump(mode="json")
-        case ["aimass", "models", model, "labels"]:
-            endpoint.label(model, [LateLabel.model_validate(label) for label in document["labels"]])
-            return {}
-        case ["predict", model]:
-            return endpoint.predict(model, document["rows"])
-    raise NotFoundError(f"There is no route {path}")
+def main() -> None:
+    """Serve: what ``python -m aimass.serving`` does, before another registry."""
+    import argparse
+
+    from aimass.serving.logs import set_up_logs
+    from aimass.serving.options import add_options, read_config
+    from aimass.serving.supervisor import Supervisor
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("registry")
+    add_options(parser)
+    given = parser.parse_args()
+    set_up_logs()
+    asyncio.run(Supervisor(read_config(given), FolderRegistry(Path(given.registry))).run())
+
+
+if __name__ == "__main__":
+    main()

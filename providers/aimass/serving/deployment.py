@@ -27,6 +27,9 @@ LOAD_TIMEOUT_S = 300.0
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 300.0
 
+MOST_UNKNOWN = 100
+"""Versions asked for in vain within one poll of the registry, after which it is not asked about others."""
+
 log = logging.getLogger(__name__)
 Key = tuple[str, str]
 
@@ -76,6 +79,7 @@ class Deployment:
         self._watcher = watcher
         self._trial = Trial(config)
         self._evicted: set[str] = set()
+        self._unknown: dict[Key, float] = {}
         self._uses: dict[Key, VersionUse] = {}
         self._counted: dict[tuple[int, Key], int] = {}
         self._columns: dict[str, set[str]] = defaultdict(set)
@@ -373,9 +377,15 @@ class Deployment:
         return entry
 
     async def _look_for(self, name: str, version: str) -> VersionRef:
-        found = await asyncio.to_thread(self._watcher.look_for, name, version)
+        # Whoever asks for versions that do not exist must not make the registry work each time.
+        now = time.monotonic()
+        self._unknown = {key: until for key, until in self._unknown.items() if until > now}
+        found = None
+        if (name, version) not in self._unknown and len(self._unknown) < MOST_UNKNOWN:
+            found = await asyncio.to_thread(self._watcher.look_for, name, version)
         if found is None:
-            raise NotFoundError(f"The model {name!r} has no version {version}")
+            self._unknown.setdefault((name, version), now + self._config.registry_poll_s)
+            raise NotFoundError(f"The model {name!r} has no version {version[:64]}")
         return found
 
     def _record(self, name: str, version: str) -> Record | None:

@@ -12,12 +12,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from aimass.core.errors import AimassError, UnreachableError
 from aimass.serving.link import Link, RemoteError
+
+if TYPE_CHECKING:
+    import msgspec
 
 SHORT_LIFE_S = 10.0
 FIRST_PAUSE_S = 0.1
@@ -71,7 +72,10 @@ class Fleet:
     answer : callable
         Called with worker, method and body when a worker asks.
     bring_up : callable
-        Called with a worker that has started; makes it equal to the others, and takes it into the fleet.
+        Called with a worker that has started and its listener; makes it equal to the others, and takes it into the
+        fleet.
+    ended : callable
+        Called with a worker that has ended.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class Fleet:
         descriptors: tuple[int, ...],
         answer: Callable[[Worker, str, msgspec.Raw], Awaitable[Any]],
         bring_up: Callable[[Worker, int], Awaitable[None]],
+        ended: Callable[[Worker], None],
     ) -> None:
         self.workers: dict[int, Worker] = {}
         self.deaths = 0
@@ -87,6 +92,7 @@ class Fleet:
         self._descriptors = descriptors
         self._answer = answer
         self._bring_up = bring_up
+        self._ended = ended
         self._stopping = False
         self._keepers: list[asyncio.Task[None]] = []
 
@@ -210,3 +216,4 @@ class Fleet:
             if process.returncode is None:
                 worker.kill()
                 await process.wait()
+            self._ended(worker)

@@ -26,6 +26,8 @@ from aimass.core.reserved import NULL_STRING
 SUFFIX = ".journal"
 _HEAD = struct.Struct("<II")
 LARGEST_FRAME = 1 << 30
+LARGEST_JOURNAL = 64 << 20
+"""Bytes after which a journal ends before its time: whoever seals it holds it in memory."""
 
 log = logging.getLogger(__name__)
 
@@ -100,9 +102,14 @@ class JournalFile:
         self._folder = folder
         self._slot = slot
         self._limit = limit_bytes
-        self._unsealed = 0
+        self.unsealed = 0
         self._file: int | None = None
         self._size = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time for another one."""
+        return self._size >= LARGEST_JOURNAL
 
     @property
     def is_open(self) -> bool:
@@ -114,7 +121,7 @@ class JournalFile:
         body = _ENCODER.encode(frame)
         data = _HEAD.pack(len(body), zlib.crc32(body)) + body
         try:
-            if self._unsealed + self._size + len(data) > self._limit:
+            if self.unsealed + self._size + len(data) > self._limit:
                 raise OSError("the limit for unsealed predictions is reached")
             if self._file is None:
                 self._begin()
@@ -129,7 +136,7 @@ class JournalFile:
 
     def close(self, unsealed_bytes: int = 0) -> None:
         """End the journal, so that it is sealed; `unsealed_bytes` is what lies there besides."""
-        self._unsealed = unsealed_bytes + self._size
+        self.unsealed = unsealed_bytes + self._size
         if self._file is not None:
             os.close(self._file)
             self._file, self._size = None, 0
@@ -229,6 +236,8 @@ class WorkerJournal:
         self._recent.append(record)
         if self._file is None or (self._sample < 1 and random.random() >= self._sample):
             return
+        if self._file.is_full:
+            self.rotate(self._file.unsealed)
         loaded, block = record.resolved.loaded, record.block
         number = self._number(loaded)
         if number is None or not self._file.append(

@@ -14,7 +14,7 @@ REGISTRY_URI = "MLFLOW_REGISTRY_URI"
 
 
 def deps_of(config: ServeConfig) -> Deps:
-    """Return the surroundings that the options describe; a token comes from MLFLOW_TRACKING_TOKEN, as MLflow reads it."""
+    """Return the surroundings that the options describe; MLflow reads a token from MLFLOW_TRACKING_TOKEN itself."""
     runtime = Runtime(
         store=config.store or str(config.cache_dir / "store"),
         tracking_uri=config.tracking_uri or os.environ.get(TRACKING_URI) or None,

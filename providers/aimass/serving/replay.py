@@ -96,8 +96,8 @@ def told(found: Replayed) -> str:
         return f"{what}: the answer has the same bits."
     within = "within" if found.max_abs_diff <= TOLERANCE else "NOT within"
     return (
-        f"{what}: {found.differing_rows} rows differ, by at most {found.max_abs_diff:.3g}, {within} {TOLERANCE:g}, which "
-        f"another CPU or ONNX Runtime, or more than one thread (there: {found.threads}), explains."
+        f"{what}: {found.differing_rows} rows differ, by at most {found.max_abs_diff:.3g}, {within} {TOLERANCE:g}, "
+        f"which another CPU or ONNX Runtime, or more than one thread (there: {found.threads}), explains."
     )
 
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from aimass.core.endpoints.status import MetricSample, ModelSample, WorkerStatus
-from aimass.serving.metrics import LATENCY_S
 
 KEPT = timedelta(days=1)
 
@@ -112,6 +111,8 @@ def quantile_ms(buckets: Sequence[int], share: float) -> float | None:
 
     Within a bucket the requests are taken to lie evenly, as Prometheus' ``histogram_quantile`` takes them.
     """
+    from aimass.serving.metrics import LATENCY_S
+
     count = sum(buckets)
     if not count:
         return None

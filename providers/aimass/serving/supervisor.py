@@ -10,7 +10,6 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,6 +59,7 @@ class Supervisor:
         self.draining = False
         self._watcher = Watcher(registry, config.models)
         self._looking = asyncio.Lock()
+        self._dropped: dict[int, int] = {}
         self._first_worker = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -113,8 +113,11 @@ class Supervisor:
             self._sealer = Sealer(config.store, self._journals.parent, config.log_sample)
         self._metrics_folder = folder
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+        from aimass.serving.vitals import Vitals
+
+        self._vitals = Vitals()
         self.control = Control(self)
-        self.fleet = Fleet(listeners, (self.generation.descriptor,), self.control.answer, self._bring_up)
+        self.fleet = Fleet(listeners, (self.generation.descriptor,), self.control.answer, self._bring_up, self._ended)
         self.deployment.fleet = self.fleet
         self.fleet.start()
 
@@ -132,6 +135,11 @@ class Supervisor:
         await self.deployment.bring_up(worker)
         self._first_worker.set()
 
+    def _ended(self, worker: Worker) -> None:
+        from aimass.serving.vitals import forget_worker
+
+        forget_worker(worker.process.pid, str(self._metrics_folder))
+
     # --- what goes on -----------------------------------------------------------------------------------------------
 
     async def look(self, *, patient: bool = True) -> None:
@@ -148,6 +156,7 @@ class Supervisor:
                 self.registry_status = RegistryStatus(reachable=True, checked_at=datetime.now(UTC))
                 self.deployment.desired = found
             await self.deployment.converge(patient=patient)
+            self._tell()
             if self.registry_status.reachable and self.deployment.table.not_ready:
                 await self.deployment.set_ready()
 
@@ -156,10 +165,6 @@ class Supervisor:
         workers = list(self.fleet.workers.values())
         answers = await asyncio.gather(*(self._reading(worker) for worker in workers), return_exceptions=True)
         return [answer for answer in answers if isinstance(answer, Reading)]
-
-    def seal(self) -> Coroutine[Any, Any, None] | None:
-        """Return what seals the log, or None where there is none."""
-        return self._sealer.seal() if self._sealer is not None else None
 
     async def _watch(self) -> None:
         await self._first_worker.wait()
@@ -177,6 +182,7 @@ class Supervisor:
     async def _measure(self) -> None:
         while True:
             self.samples.take(datetime.now(UTC), await self.readings())
+            self._tell()
             await asyncio.sleep(SAMPLE_S)
 
     async def _flush(self) -> None:
@@ -186,8 +192,20 @@ class Supervisor:
             await asyncio.sleep(min(self.config.log_flush_s, LONGEST_FLUSH_S))
             await self._rotate()
 
+    def _tell(self) -> None:
+        deployment = self.deployment
+        names = {*deployment.table.models, *deployment.alarms}
+        self._vitals.tell(
+            generation=deployment.table.generation,
+            reachable=self.registry_status.reachable,
+            deaths=self.fleet.deaths,
+            models={name: deployment.alarms.get(name, "") for name in names},
+            records=deployment.records,
+        )
+
     async def _rotate(self) -> None:
         left = await asyncio.to_thread(unsealed_bytes, self._journals)
+        self._vitals.tell_log(unsealed_bytes=left, dropped_rows=sum(self._dropped.values()))
         await self.fleet.ask_all("rotate", left // self.config.workers)
         if self.labels is not None:
             self.labels.close(left)
@@ -195,6 +213,7 @@ class Supervisor:
     async def _reading(self, worker: Worker) -> Reading:
         report = await worker.ask("report", None, Report, timeout_s=5.0)
         self.deployment.note_uses(worker.process.pid, report.uses)
+        self._dropped[worker.process.pid] = report.dropped_rows
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(worker.process.pid)
             times, disk = process.cpu_times(), process.io_counters()
@@ -211,7 +230,7 @@ class Supervisor:
         return Reading(WorkerStatus(pid=worker.process.pid, started_at=worker.started_at), report.models)
 
     async def _forever(self, work: Any) -> None:
-        """Go on with `work` whatever happens to it: a server does not stop serving because something beside it fails."""
+        """Go on with `work` whatever happens to it: a server serves on where something beside it fails."""
         while True:
             try:
                 await work()

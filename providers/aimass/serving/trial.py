@@ -35,6 +35,7 @@ class Trial:
         """
         answers = await fleet.ask_all("recent", (name, rows), list[RecentRequest])
         requests = sorted((request for answer in answers for request in answer), key=lambda request: -request.at)
+        requests = [request for request in requests if request.version == against] or requests
         outcomes = await fleet.ask_one(
             "try", TrialOrder(name, version, _first_rows(requests, rows)), TrialOutcome, timeout_s=TRIAL_TIMEOUT_S
         )
