@@ -12,7 +12,7 @@ from aimass.core.errors import ConfigError
 from aimass.core.settings import Settings, parse_settings
 from aimass.core.storage import text_digest
 from aimass.notifications import CHANNELS
-from aimass.notifications.base import KINDS, Channel, Kind
+from aimass.notifications.base import KINDS, Channel, Kind, Notice
 
 GroupKey = Literal["pipeline", "kind", "task", "error"]
 
@@ -29,6 +29,9 @@ class DeliverySettings(Settings):
     """What every channel has; the channel's own settings stand beside these."""
 
     on: list[Kind] = Field(default=list(KINDS), min_length=1, description="What is told.")
+    min_level: int = Field(
+        default=1, ge=1, le=4, description="Alerts below this level are not told: 1 information … 4 critical."
+    )
     repeat_hours: float = Field(
         default=4,
         ge=0,
@@ -39,6 +42,10 @@ class DeliverySettings(Settings):
     )
     language: Literal["en", "zh"] = Field(default="en", description="The language of our templates.")
     templates: Templates = Field(default=Templates(), description="Templates in place of ours: {subject, text, html}.")
+
+    def wants(self, notice: Notice) -> bool:
+        """Return whether `notice` is told through this channel."""
+        return notice.kind in self.on and (notice.level == 0 or notice.level >= self.min_level)
 
 
 class Delivery:

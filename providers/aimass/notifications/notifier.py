@@ -6,18 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseNotifier
-from airflow.sdk._shared.secrets_masker import redact
 from asgiref.sync import sync_to_async
 
-from aimass.core.deps import utc_now
-from aimass.core.errors import AimassError
-from aimass.core.storage import Store
-from aimass.hooks.runtime import store_of
 from aimass.notifications.base import Kind, Notice
-from aimass.notifications.delivery import Delivery
 from aimass.notifications.facts import AirflowRun, identify, notice_of
-from aimass.notifications.outbox import Outbox, Waiting
-from aimass.notifications.words import put_into_words
+from aimass.notifications.telling import tell
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -56,15 +49,14 @@ class NoticeNotifier(BaseNotifier):
         """Tell every channel; what goes wrong is logged, and sent with the next notice."""
         try:
             notice = self._notice(context)
-            store = self._store()
         except Exception as error:  # noqa: BLE001 - a notice must never fail the run that it is about
             self.log.warning("No notice was sent: %s: %s", type(error).__name__, error)
             return
-        for document in self.channels:
-            try:
-                self._tell(Delivery(document), notice, store)
-            except Exception as error:  # noqa: BLE001 - idem; one broken channel must not silence the others
-                self.log.warning("The channel %s failed: %s: %s", document.get("type"), type(error).__name__, error)
+        tell(notice, self.channels_of(context), store_conn_id=self.store_conn_id, log=self.log)
+
+    def channels_of(self, context: Context) -> Sequence[Mapping[str, Any]]:
+        """Return the channels that are told of what happened in `context`."""
+        return self.channels
 
     async def async_notify(self, context: Context) -> None:
         """Tell every channel from within an event loop, such as the triggerer's."""
@@ -74,37 +66,30 @@ class NoticeNotifier(BaseNotifier):
         found: Mapping[str, Any] = dict(context)
         dag_id, run_id = identify(found)
         task_ids = getattr(found.get("dag"), "task_ids", ())
-        notice = notice_of(found, self.kind, AirflowRun(dag_id, run_id, task_ids))
-        # Whatever Airflow knows to be secret leaves as asterisks.
-        return Notice.model_validate(redact(notice.model_dump(mode="json")))
+        return notice_of(found, self.kind, AirflowRun(dag_id, run_id, task_ids))
 
-    def _store(self) -> Store:
-        settings = store_of(self.store_conn_id)
-        return Store(settings.root, options=settings.options)
 
-    def _tell(self, delivery: Delivery, notice: Notice, store: Store) -> None:
-        outbox = Outbox(store, delivery.identity, delivery.settings, utc_now)
-        try:
-            due = outbox.put(notice)
-        except AimassError as error:
-            self.log.warning("The store does not remember what was sent, so this may be told again: %s", error)
-            if notice.kind in delivery.settings.on:
-                delivery.channel.send(put_into_words(notice, delivery.settings))
-            return
-        if not due:
-            self.log.info("Nothing to send to %s now: %s", delivery.identity, notice.kind)
-        for message in due:
-            self._send(delivery, outbox, message)
+class ModelNotifier(NoticeNotifier):
+    """Tell those who watch the model that a run's conf names.
 
-    def _send(self, delivery: Delivery, outbox: Outbox, message: Waiting) -> None:
-        try:
-            delivery.channel.send(put_into_words(message.notice, delivery.settings))
-        except Exception as error:  # noqa: BLE001 - a channel that is down is no failure of the run
-            self.log.warning(
-                "%s did not take the notice of %s; the next notice tries it again: %s: %s",
-                delivery.identity, message.notice.run_id, type(error).__name__, error,
-            )  # fmt: skip
-            outbox.failed(message)
-            return
-        outbox.sent(message)
-        self.log.info("%s was told: %s, %s", delivery.identity, message.notice.kind, message.notice.run_id)
+    Parameters
+    ----------
+    kind : str
+        See `NoticeNotifier`.
+    channels_by_model : mapping of str to sequence of mapping
+        The channels of every watched model.
+    **kwargs
+        See `NoticeNotifier`.
+    """
+
+    def __init__(
+        self, *, kind: Kind, channels_by_model: Mapping[str, Sequence[Mapping[str, Any]]], **kwargs: Any
+    ) -> None:
+        super().__init__(kind=kind, channels=(), **kwargs)
+        self.channels_by_model = channels_by_model
+
+    def channels_of(self, context: Context) -> Sequence[Mapping[str, Any]]:
+        """Return the channels of the model; none where nobody watches it."""
+        run: Any = context.get("dag_run")
+        conf = (run.get("conf") if isinstance(run, Mapping) else getattr(run, "conf", None)) or {}
+        return self.channels_by_model.get(str(conf.get("model")), ())

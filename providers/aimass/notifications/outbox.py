@@ -25,6 +25,9 @@ FOLDER = ".notices"
 CLAIM = timedelta(minutes=5)
 """For how long a message belongs to the process that sends it; then it may have died."""
 
+OUTCOMES = ("success", "failure", "refusal")
+"""How a run ends."""
+
 MAX_WAITING = 20
 MAX_AGE = timedelta(days=7)
 KEPT_STATES = 20
@@ -125,11 +128,11 @@ class Outbox:
         key = self._key(notice)
         group = state.groups.get(key)
         changed = False
-        if notice.kind != "approval" and "pipeline" in self._settings.group_by:
+        if notice.kind in OUTCOMES and "pipeline" in self._settings.group_by:
             # Good after bad, and bad after good, is news, whenever the same was told last.
             changed = state.outcomes.get(notice.dag_id, notice.kind) != notice.kind
             state.outcomes[notice.dag_id] = notice.kind
-        if notice.kind not in self._settings.on:
+        if not self._settings.wants(notice):
             return None
         is_due = group is None or now - group.sent_at >= timedelta(hours=self._settings.repeat_hours)
         if group is not None and not is_due and not changed:
@@ -143,8 +146,9 @@ class Outbox:
     def _key(self, notice: Notice) -> str:
         parts = {"pipeline": notice.dag_id, "kind": notice.kind, "task": notice.tasks, "error": notice.error}
         alike = [[name, parts[name]] for name in self._settings.group_by]
-        # Every question wants an answer of its own.
-        return json.dumps([*alike, notice.dag_id, notice.run_id] if notice.kind == "approval" else alike)
+        # Every question wants an answer of its own, and whoever is to be woken up is.
+        is_own = notice.kind == "approval" or notice.page
+        return json.dumps([*alike, notice.dag_id, notice.run_id] if is_own else alike)
 
     def _forget_old(self, state: State, now: datetime) -> None:
         oldest = now - max(MAX_AGE, timedelta(hours=self._settings.repeat_hours))

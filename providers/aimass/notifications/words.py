@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Callable
 from importlib import resources
 from typing import Any
 
@@ -11,6 +12,7 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from aimass.core.catalogs import catalog
+from aimass.core.texts import Text, speaking
 from aimass.notifications.base import Message, Notice
 from aimass.notifications.delivery import DeliverySettings
 
@@ -26,7 +28,8 @@ def put_into_words(notice: Notice, settings: DeliverySettings) -> Message:
     Values are escaped in HTML. Neither a subject nor a value can break a line where a header would end.
     """
     translate = catalog(settings.language, PACKAGE).gettext
-    values = {**notice.model_dump(), "lines": [translate(line.message).format(**line.values) for line in notice.lines]}
+    with speaking(settings.language):
+        values = {**notice.model_dump(), "lines": [_line(line, translate) for line in notice.lines]}
     subject = _render("subject.txt", settings.templates.subject, values, settings.language)
     values["subject"] = " ".join("".join(char if char.isprintable() else " " for char in subject).split())
     values["subject"] = values["subject"][:SUBJECT_CHARACTERS]
@@ -36,6 +39,12 @@ def put_into_words(notice: Notice, settings: DeliverySettings) -> Message:
         text=_render("body.txt", settings.templates.text, values, settings.language).strip() + "\n",
         html=_render("body.html", settings.templates.html, values, settings.language),
     )
+
+
+def _line(line: Text, translate: Callable[[str], str]) -> str:
+    """Return a fact in the language that is spoken; what the engine says is in its own catalog."""
+    pattern = translate(line.message)
+    return str(line) if pattern == line.message else pattern.format(**line.values)
 
 
 def check_template(source: str) -> str:

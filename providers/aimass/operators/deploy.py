@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import Field
 
 from aimass.core.errors import AimassError, NotFoundError
-from aimass.core.release.base import ALIAS_PATTERN
 from aimass.hooks.serving import conn_ids
 from aimass.operators.failures import StageRetryError, translated_failures
-from aimass.operators.request import RequestOperator, ServedModelRequest
+from aimass.operators.request import Alias, RequestOperator, ServedModelRequest
 from aimass.operators.waiting import defer_until, outcome
 from aimass.triggers.condition import DEFAULT_POLL_S, look_once
 from aimass.triggers.served import Served
@@ -26,9 +25,8 @@ if TYPE_CHECKING:
 class AliasRequest(ServedModelRequest):
     """A request to move an alias."""
 
-    alias: str = Field(
+    alias: Alias = Field(
         default="champion",
-        pattern=ALIAS_PATTERN,
         title="Alias",
         description="The alias that moves; servers answer with champion unless asked otherwise.",
         json_schema_extra={"section": "Model"},

@@ -5,14 +5,15 @@ A request is a flat model: the fields of the trigger form of a DAG that does it,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Generic, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from aimass.core.errors import NotAllowedError, NotFoundError
-from aimass.core.release.base import NAME_PATTERN
+from aimass.core.release.base import ALIAS_PATTERN, NAME_PATTERN
 from aimass.core.settings import LocationMarker, Settings, has_marker, parse_settings
 from aimass.hooks.allow import AllowList
 from aimass.hooks.options import failpoints
@@ -29,6 +30,16 @@ if TYPE_CHECKING:
     from aimass.core.deps import Deps
     from aimass.core.endpoints import Endpoint
     from aimass.core.release.base import ModelRegistry
+
+
+def _possible_alias(alias: str) -> str:
+    if not re.match(ALIAS_PATTERN, alias):
+        raise ValueError("letters, digits, - and _ are allowed; not 'latest' or v1, v2 …")
+    return alias
+
+
+Alias = Annotated[str, AfterValidator(_possible_alias)]
+"""What an alias may be called; pydantic's own patterns cannot look ahead."""
 
 
 class ConnectionsMarker:
@@ -133,13 +144,18 @@ class RequestOperator(EngineOperator, Generic[R]):
         """
         document = _given(self.request)
         if self.from_params:
-            params = {**context["params"], **(context["dag_run"].conf or {})}
-            own = {name: value for name, value in params.items() if not name.startswith(FOREIGN_PREFIX)}
-            document |= _given(own)
+            document |= self._params(context)
         found: R = parse_settings(self.Request, document, where="the request")  # type: ignore[assignment] # R's class
         if self.from_params:
             self._check(found)
         return found
+
+    def _params(self, context: Context) -> dict[str, Any]:
+        """Return the run's parameters that are this request's, and those that are nobody's: they are mistakes."""
+        others = set(context["dag"].params) - set(self.Request.model_fields)
+        params = {**context["params"], **(context["dag_run"].conf or {})}
+        own = {name: value for name, value in params.items() if not name.startswith(FOREIGN_PREFIX)}
+        return _given({name: value for name, value in own.items() if name not in others})
 
     def deps(self, request: ModelRequest, context: Context) -> Deps:
         """Return the engine's surroundings, in the project that the model belongs to.

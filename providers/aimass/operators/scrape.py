@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -14,17 +14,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from aimass.core.deps import Deps
-    from aimass.core.endpoints import Endpoint
     from aimass.core.endpoints.status import MetricSample
 
 LOOK_BACK = timedelta(minutes=10)
 """Each asking looks back beyond the last one: a server that was down for a moment has something left to tell."""
-
-
-class _Asked(NamedTuple):
-    samples: list[MetricSample]
-    down: str = ""
-    behind: str = ""
 
 
 class ScrapeOperator(RequestOperator[ServedModelRequest]):
@@ -41,8 +34,8 @@ class ScrapeOperator(RequestOperator[ServedModelRequest]):
     Returns
     -------
     dict
-        ``project`` of the model, ``uri`` of what was kept, number of ``samples``; of the servers, those that are
-        ``up``, and with their reasons those that are ``down``, or ``behind`` what the registry asks for.
+        ``project`` of the model, ``uri`` of what was kept, number of ``samples``, and the servers that are ``down``,
+        with their reasons.
     """
 
     Request = ServedModelRequest
@@ -56,18 +49,16 @@ class ScrapeOperator(RequestOperator[ServedModelRequest]):
         except NotFoundError as error:
             raise AirflowSkipException(f"There is nothing to watch yet. {error}") from None
         since = _since(deps, request.model)
-        asked = {name: _ask(server, request.model, since) for name, server in self.servers(request).items()}
-        samples = [sample for found in asked.values() for sample in found.samples]
-        for name, found in asked.items():
-            self.log.info("%s: %s", name, found.down or found.behind or f"{len(found.samples)} samples")
-        return {
-            "project": deps.project,
-            "uri": keep_samples(deps.store, deps.project, request.model, samples),
-            "samples": len(samples),
-            "up": [name for name, found in asked.items() if not found.down],
-            "down": {name: found.down for name, found in asked.items() if found.down},
-            "behind": {name: found.behind for name, found in asked.items() if found.behind},
-        }
+        samples: list[MetricSample] = []
+        down: dict[str, str] = {}
+        for name, server in self.servers(request).items():
+            try:
+                samples += server.samples(since)
+            except AimassError as error:
+                self.log.warning("%s", error)
+                down[name] = str(error)
+        uri = keep_samples(deps.store, deps.project, request.model, samples)
+        return {"project": deps.project, "uri": uri, "samples": len(samples), "down": down}
 
 
 def _since(deps: Deps, model: str) -> datetime | None:
@@ -75,14 +66,3 @@ def _since(deps: Deps, model: str) -> datetime | None:
 
     newest = newest_sample(deps.store, deps.project, model)
     return newest - LOOK_BACK if newest is not None else None
-
-
-def _ask(server: Endpoint, model: str, since: datetime | None) -> _Asked:
-    try:
-        if not server.is_ready():
-            return _Asked([], down="is not ready")
-        served = server.status().model(model)
-        behind = "does not serve it" if served is None else served.alarm
-        return _Asked(server.samples(since), behind=behind)
-    except AimassError as error:
-        return _Asked([], down=str(error))

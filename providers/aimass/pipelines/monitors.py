@@ -144,7 +144,6 @@ def _add_tasks(watch: Watch) -> None:
     judge = AlertOperator(
         task_id="judge",
         watch=watch.model_dump(mode="json", exclude_unset=True),
-        servers=scrape.output,
         window=monitor.output,
         project=project,
     )

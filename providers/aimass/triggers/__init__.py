@@ -12,6 +12,7 @@ CONDITIONS: Registry[type[Condition]] = Registry(
     "condition",
     {
         "served": "aimass.triggers.served:Served",
+        "unused": "aimass.triggers.unused:Unused",
         "drift": "aimass.triggers.window:Drifted",
         "metric": "aimass.triggers.metric:MetricReached",
     },
