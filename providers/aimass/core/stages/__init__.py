@@ -23,5 +23,8 @@ STAGES: Registry[Stage[Any, Any]] = Registry(
         "optimize_plan": "aimass.core.stages.optimize_tasks:PLAN",
         "optimize_work": "aimass.core.stages.optimize_tasks:WORK",
         "release": "aimass.core.stages.release:STAGE",
+        "monitor": "aimass.core.stages.monitor:STAGE",
+        "rollback": "aimass.core.stages.rollback:STAGE",
+        "predict": "aimass.core.stages.predict:STAGE",
     },
 )
