@@ -10,6 +10,18 @@ INTEGRATION = "AI Mass"
 _STAGES = (
     "ingest", "join", "split", "explore", "validate", "clean", "featurize", "train", "evaluate", "optimize", "release",
 )  # fmt: skip
+_IN_USE = (
+    "alert",
+    "batch_predict",
+    "compare",
+    "deploy",
+    "improve",
+    "monitor",
+    "promote",
+    "retire",
+    "rollback",
+    "scrape",
+)
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -22,9 +34,16 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [
             {
                 "integration-name": INTEGRATION,
-                "python-modules": [f"aimass.operators.{name}" for name in (*_STAGES, "approve")],
+                "python-modules": [f"aimass.operators.{name}" for name in (*_STAGES, "approve", *_IN_USE)],
             }
         ],
+        "sensors": [
+            {
+                "integration-name": INTEGRATION,
+                "python-modules": [f"aimass.sensors.{name}" for name in ("drift", "endpoint_health", "metric")],
+            }
+        ],
+        "triggers": [{"integration-name": INTEGRATION, "python-modules": ["aimass.triggers.condition"]}],
         "hooks": [
             {
                 "integration-name": INTEGRATION,
@@ -37,7 +56,10 @@ def get_provider_info() -> dict[str, Any]:
             "aimass.links.mlflow.MlflowRunLink",
             "aimass.links.mlflow.ModelVersionLink",
         ],
-        "notifications": ["aimass.notifications.notifier.NoticeNotifier"],
+        "notifications": [
+            "aimass.notifications.notifier.NoticeNotifier",
+            "aimass.notifications.notifier.ModelNotifier",
+        ],
         "asset-uris": [
             {
                 "schemes": ["aimass"],

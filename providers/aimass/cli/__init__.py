@@ -27,7 +27,7 @@ def get_cli_commands() -> list[CLICommand]:
         GroupCommand(
             name="aimass",
             help="Machine-learning pipelines of AI Mass",
-            subcommands=(_init(), _pipeline(), _serve(), _replay(), _settings(), _gc()),
+            subcommands=(_init(), _pipeline(), _monitor(), _serve(), _replay(), _settings(), _gc()),
         )
     ]
 
@@ -120,6 +120,19 @@ def _server_options() -> tuple[Arg, ...]:
     return (
         _arg("--config", help="YAML file with the options below, by their names with underscores"),
         *(_arg(option.flag, dest=option.field, help=option.help) for option in options()),
+    )
+
+
+def _monitor() -> GroupCommand:
+    check = (
+        _arg("name", help="watch files, or models; all when left out", nargs="*"),
+        _arg("--alerts", help="folder of watch files; by default the option aimass.alerts_dir, or include/alerts"),
+        _JSON,
+    )
+    return GroupCommand(
+        name="monitor",
+        help="Watch files: how models in use are watched",
+        subcommands=(_command("check", "check watch files; exit code 1 when one is broken", "monitors", check),),
     )
 
 

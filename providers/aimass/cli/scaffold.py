@@ -17,20 +17,34 @@ FORM_DAG_FILE = '''"""Airflow DAGs for ad-hoc training: one DAG `aimass_train_<f
 from aimass.pipelines.forms.dags import form_dags
 globals().update(form_dags())
 '''
+MONITOR_DAG_FILE = '''"""Airflow DAGs from include/alerts/*.yaml: a DAG `aimass_monitor_<model>` for each file."""
+from aimass.pipelines.monitors import monitor_dags
+globals().update(monitor_dags(__file__))
+'''
+ACTION_DAG_FILE = '''"""The Airflow DAG `aimass_{name}`."""
+from aimass.pipelines.actions import {name}_dag
+dag = {name}_dag(__file__)
+'''
+ACTIONS = ("rollback", "retire", "batch_predict", "improve")
 
 
 @command
 def init(args: Namespace) -> Exit:
     """Write the DAG files and the sample pipelines below the folder."""
     root = Path(args.dir).expanduser()
-    files = {root / "dags" / "aimass_pipelines.py": DAG_FILE, root / "dags" / "aimass_train.py": FORM_DAG_FILE}
+    dags = {"pipelines": DAG_FILE, "train": FORM_DAG_FILE, "monitor": MONITOR_DAG_FILE}
+    dags |= {name: ACTION_DAG_FILE.format(name=name) for name in ACTIONS}
+    files = {root / "dags" / f"aimass_{name}.py": text for name, text in dags.items()}
     for sample in resources.files("aimass.pipelines").joinpath("samples").iterdir():
         if sample.name.endswith(".yaml"):
             files[root / "include" / "pipelines" / sample.name] = sample.read_text(encoding="utf-8")
     for path, text in sorted(files.items()):
         say(f"{_write(path, text, force=args.force)}  {path}")
     say()
-    say(f"If Airflow's dags_folder is not {root / 'dags'}, move the DAG files there and set [aimass] pipelines_dir.")
+    say(
+        f"If Airflow's dags_folder is not {root / 'dags'}, move the DAG files there and set [aimass] pipelines_dir, "
+        "alerts_dir."
+    )
     say("Next: airflow aimass pipeline new --source <file> --target <column>, then airflow aimass pipeline validate")
     return Exit.OK
 

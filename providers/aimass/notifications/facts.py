@@ -97,6 +97,8 @@ def _prospect(comparison: Comparison) -> Text:
 
 
 def _success(run: Run, notice: Notice) -> dict[str, Any]:
+    if (told := _in_use(run)) is not None:
+        return {"lines": told, **_evidence(run, notice)}
     released = run.value("release")
     answer = run.value("approve") or {}
     lines: list[Text] = []
@@ -115,6 +117,38 @@ def _success(run: Run, notice: Notice) -> dict[str, Any]:
     metrics: Mapping[str, float] = released.get("metrics") or {}
     lines += [say("{name}: {value:.4g}", name=name, value=value) for name, value in metrics.items()]
     return {"lines": lines, "report_url": report_url(notice.dag_id, notice.run_id, "release")}
+
+
+def _in_use(run: Run) -> list[Text] | None:
+    """Return what a run did to a model in use; None where it is of another kind."""
+    if isinstance(back := run.value("evidence"), Mapping):
+        servers = ", ".join(back["serving"])
+        return [
+            say("{alias} of {model} went back from version {left} to version {target}", **_named(back, _BACK)),
+            say("Why: {why}", why=str(back["why"])),
+            say("Servers that answer with it: {servers}", servers=servers or "–"),
+        ]
+    if isinstance(moved := run.value("promote"), Mapping):
+        return [say("{alias} of {model} is version {version} now", **_named(moved, ("alias", "model", "version")))]
+    if isinstance(compared := run.value("compare"), Mapping):
+        return [say("Nothing was promoted: {why}", why=str(compared["why"]))]
+    if isinstance(used := run.value("deprecate"), Mapping):
+        retired = used.get("deprecate", used)
+        return [say("Version {version} of {model} is out of use", **_named(retired, ("model", "version")))]
+    return None
+
+
+_BACK = ("alias", "model", "left", "target")
+
+
+def _named(result: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
+    return {name: str(result.get(name)) for name in names}
+
+
+def _evidence(run: Run, notice: Notice) -> dict[str, str]:
+    """Return the address of a rollback's report, where there is one."""
+    is_there = isinstance(run.value("evidence"), Mapping)
+    return {"report_url": report_url(notice.dag_id, notice.run_id, "evidence")} if is_there else {}
 
 
 def _failure(context: Mapping[str, Any], run: Run, notice: Notice) -> dict[str, Any]:
