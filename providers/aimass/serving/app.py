@@ -8,7 +8,7 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal, NamedTuple
 
 from aimass.serving import openapi, rest_admin, rest_v2
@@ -67,12 +67,9 @@ _FIXED = {
 _POST = ("POST",)
 
 
+@lru_cache(maxsize=4096)
 def route(path: str) -> Route:
     """Return what answers `path`; raises RouteNotFoundError where nothing does."""
-    if path.startswith("/predict/"):
-        model = path[9:]
-        if model and "/" not in model:
-            return Route(predict, _POST, model, "model")
     found = _FIXED.get(path) or _of_model(path.split("/")[1:])
     if found is None:
         raise RouteNotFoundError(
@@ -84,6 +81,8 @@ def route(path: str) -> Route:
 
 def _of_model(parts: list[str]) -> Route | None:
     match parts:
+        case ["predict", str(model)] if model:
+            return Route(predict, _POST, model, "model")
         case ["v2", "models", str(model), *rest] if model:
             return _of_protocol(model, rest)
         case ["aimass", "models", str(model), "labels"] if model:

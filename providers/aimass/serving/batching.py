@@ -71,8 +71,19 @@ class Batcher:
         self._singles = 0
         self._rows_per_s = 0.0
 
+    def run_at_once(self, block: Block) -> Scores | None:
+        """Return probabilities and labels of the rows; None where the model is busy or slow: await `run` then."""
+        if self._is_crowded or self._is_scheduled or self._waiting or not self._is_cheap(block.n_rows):
+            return None
+        if self._ran_this_turn:
+            self._is_crowded, self._singles = True, 0
+        else:
+            self._ran_this_turn = True
+            self._loop.call_soon(self._end_turn)
+        return self._timed(block)
+
     async def run(self, block: Block, timeout_s: float) -> Scores:
-        """Return probabilities and labels of the rows.
+        """Return probabilities and labels of the rows, in their turn.
 
         Raises
         ------
@@ -82,8 +93,6 @@ class Batcher:
             The answer was not ready in `timeout_s`.
         """
         n_rows = block.n_rows
-        if not (self._is_crowded or self._waiting or self._is_scheduled) and self._is_cheap(n_rows):
-            return self._at_once(block)
         self._admit(n_rows)
         self.queued_rows += n_rows
         try:
@@ -102,14 +111,6 @@ class Batcher:
 
     def _is_cheap(self, n_rows: int) -> bool:
         return n_rows <= self._config.max_batch_rows and self._loaded.costs.of(n_rows) < INLINE_MS
-
-    def _at_once(self, block: Block) -> Scores:
-        if self._ran_this_turn:
-            self._is_crowded, self._singles = True, 0
-        else:
-            self._ran_this_turn = True
-            self._loop.call_soon(self._end_turn)
-        return self._timed(block)
 
     def _end_turn(self) -> None:
         self._ran_this_turn = False

@@ -91,11 +91,14 @@ class Engine:
         if not n_rows:
             raise MalformedError("The request holds no rows", expected="one row or more")
         batcher = loaded.batcher or self._batcher(loaded)
-        loaded.in_flight += n_rows
-        try:
-            probability, label = await batcher.run(block, context.config.request_timeout_s)
-        finally:
-            loaded.in_flight -= n_rows
+        scores = batcher.run_at_once(block)
+        if scores is None:
+            loaded.in_flight += n_rows
+            try:
+                scores = await batcher.run(block, context.config.request_timeout_s)
+            finally:
+                loaded.in_flight -= n_rows
+        probability, label = scores
         took_s = time.perf_counter() - ask.started
         at = time.time()
         loaded.requests += 1
@@ -111,15 +114,21 @@ class Engine:
 
         Raises what `ModelTable.resolve` and `ModelTable.ensure` raise, and TimedOutError.
         """
-        key = ask.route_key or ask.request_id
-        table = self.context.table
         try:
-            return table.resolve(ask.model, version=ask.version, alias=ask.alias, route_key=key)
+            return self._resolve(ask)
         except NotLoadedError:
-            limit_s = self.context.config.request_timeout_s
+            return await self._ensure(ask)
+
+    def _resolve(self, ask: Ask) -> Resolved:
+        key = ask.route_key or ask.request_id
+        return self.context.table.resolve(ask.model, version=ask.version, alias=ask.alias, route_key=key)
+
+    async def _ensure(self, ask: Ask) -> Resolved:
+        limit_s = self.context.config.request_timeout_s
+        key = ask.route_key or ask.request_id
         try:
             async with asyncio.timeout(limit_s):
-                return await table.ensure(ask.model, version=ask.version, alias=ask.alias, route_key=key)
+                return await self.context.table.ensure(ask.model, version=ask.version, alias=ask.alias, route_key=key)
         except TimeoutError:
             raise TimedOutError(
                 f"{ask.model} was not in memory within {limit_s:g} s", hint="Ask again", retry_after_s=1.0

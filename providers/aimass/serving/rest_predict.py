@@ -136,8 +136,5 @@ def document_of(answer: Answer, request_id: str) -> PredictAnswer:
 
 def headers_of(resolved: Resolved) -> Headers:
     """Return the headers that say which version answered."""
-    loaded = resolved.loaded
-    headers = [(b"x-model-version", loaded.version.encode()), (b"x-model-digest", loaded.digest.encode())]
-    if resolved.deprecated:
-        headers.append((b"deprecation", b"true"))
-    return headers
+    headers = resolved.loaded.headers
+    return [*headers, (b"deprecation", b"true")] if resolved.deprecated else headers

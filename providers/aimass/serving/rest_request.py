@@ -71,7 +71,8 @@ class Request:
 
     def text(self, header: bytes) -> str:
         """Return the header as text; empty where it was not sent."""
-        return self.headers.get(header, b"").decode("latin-1")
+        value = self.headers.get(header)
+        return "" if value is None else value.decode("latin-1")
 
     def query(self, *allowed: str) -> dict[str, str]:
         """Return the query's parameters.

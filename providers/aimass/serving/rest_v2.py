@@ -102,8 +102,8 @@ async def infer(engine: Engine, request: Request, version: str | None) -> Respon
     headers = headers_of(answer.resolved)
     if length is None:
         return Response(body, headers=headers)
-    headers.append((infer_json.LENGTH_HEADER.lower().encode(), b"%d" % length))
-    return Response(body, kind=_BINARY, headers=headers)
+    length_header = (infer_json.LENGTH_HEADER.lower().encode(), b"%d" % length)
+    return Response(body, kind=_BINARY, headers=[*headers, length_header])
 
 
 async def _resolve(engine: Engine, request: Request, version: str | None) -> Resolved:

@@ -8,7 +8,6 @@ the plain types that JSON has for a column goes the slow way, cell by cell.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Container, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
@@ -26,6 +25,7 @@ _NONE = type(None)
 _NUMBERS = frozenset({float, int, bool, _NONE})
 _INTS = frozenset({int, bool, _NONE})
 _INT64_END = float(1 << 63)
+_BEYOND = np.array([np.inf])
 
 Row = Mapping[str, Any]
 Cells = tuple[Any, ...]
@@ -130,19 +130,23 @@ class RowEncoder:
 
     def _float_matrix(self, cells: Cells, n_rows: int) -> npt.NDArray[np.float64]:
         if _NUMBERS.issuperset(map(type, cells)):
-            with contextlib.suppress(OverflowError):
+            try:
                 values = np.array(cells, dtype=np.float64)
-                # One look for infinities and for whole numbers beyond 64 bits; NaN is neither.
-                if not values.size or not np.fmax.reduce(np.abs(values)) >= _INT64_END:
-                    return _by_column(values, n_rows)
+            except OverflowError:
+                values = _BEYOND
+            # One look for infinities and for whole numbers beyond 64 bits; NaN is neither.
+            if not np.count_nonzero(np.abs(values) >= _INT64_END):
+                return _by_column(values, n_rows)
         return _by_column(np.array(_canonical(cells, self.floats), dtype=np.float64), n_rows)
 
     def _int_matrices(self, cells: Cells, n_rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         plain: Sequence[Any] = self._without_dates(cells) if self._dates else cells
         types = set(map(type, plain))
-        if types <= _INTS:
-            with contextlib.suppress(OverflowError):
+        try:
+            if types <= _INTS:
                 return _whole(plain, n_rows, _NONE in types)
+        except OverflowError:
+            pass  # a whole number beyond 64 bits is a missing value: cell by cell
         return _whole(_canonical(cells, self.ints), n_rows, True)
 
     def _without_dates(self, cells: Cells) -> list[Any]:
@@ -202,6 +206,8 @@ def _cells(pick: Callable[[Row], Cells], rows: Sequence[Row]) -> Cells:
 
 
 def _by_column(values: npt.NDArray[Any], n_rows: int) -> npt.NDArray[Any]:
+    if n_rows == 1:
+        return values.reshape(-1, 1)
     width = len(values) // n_rows if n_rows else 0
     return np.ascontiguousarray(values.reshape(n_rows, width).T)
 
