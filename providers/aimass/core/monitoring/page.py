@@ -1,0 +1,224 @@
+"""The monitor's page: what moved, how far, how certain that is, and how good the answers were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aimass.core.evaluation import METRICS
+from aimass.core.monitoring.log import PROBABILITY
+from aimass.core.monitoring.profile import Profile
+from aimass.core.monitoring.result import ColumnDrift, DriftTest, MonitorResult, VersionQuality
+from aimass.core.monitoring.sketches import NumberSketch, Sketch, TextSketch
+from aimass.core.reports import BLUE, ORANGE, Plot, new_figure, number, percent, render, short, svg
+from aimass.core.texts import Text, say
+
+MOST_PLOTS = 9
+MOST_BARS = 12
+MOST_COLUMNS = 500
+TESTS = {
+    "distribution": (
+        say("distribution"),
+        say("Kolmogorov-Smirnov test of the numbers; the effect is the Wasserstein distance in standard deviations."),
+    ),
+    "shares": (
+        say("shares"),
+        say("G test of the shares of categories or bins; the effect is the Jensen-Shannon distance, 0 to 1."),
+    ),
+    "missing": (
+        say("missing"),
+        say("G test of the share of missing values; the effect is the Jensen-Shannon distance, 0 to 1."),
+    ),
+}
+ANSWERS = {
+    "probability": say("probability"),
+    "label": say("predicted positive"),
+}
+THEN, NOW = say("then"), say("now")
+
+
+def monitor_page(result: MonitorResult, profiles: tuple[Profile, Profile] | None) -> str:
+    """Return ``report.html``.
+
+    Parameters
+    ----------
+    result : MonitorResult
+        What was found.
+    profiles : (Profile, Profile) or None
+        The reference and the window, where they were compared.
+    """
+    columns = sorted(result.drift.columns, key=_urgency) if result.drift else []
+    answers = [result.drift.probability, result.drift.label] if result.drift else []
+    return render(
+        "monitor.html",
+        title=result.model,
+        subtitle=say(
+            "{start} to {end} UTC", start=f"{result.start:%Y-%m-%d %H:%M}", end=f"{result.end:%Y-%m-%d %H:%M}"
+        ),
+        result=result,
+        tiles=_tiles(result),
+        answers=[_line(column) for column in answers],
+        columns=[_line(column) for column in columns[:MOST_COLUMNS]],
+        left_out=max(0, len(columns) - MOST_COLUMNS),
+        plots=_plots(columns, profiles) if profiles else [],
+        qualities=[_quality(each) for each in result.quality.versions] if result.quality else [],
+        versions=sorted(result.rows_by_version.items(), key=lambda item: -item[1]),
+    )
+
+
+def _urgency(column: ColumnDrift) -> tuple[bool, float, float]:
+    return (not column.drifted, -column.effect if column.drifted else column.q, -column.effect)
+
+
+def _tiles(result: MonitorResult) -> list[dict[str, Any]]:
+    rows = {
+        "label": say("rows"),
+        "value": number(result.rows),
+        "tone": "warning" if result.no_data else "",
+        "hint": say("Rows that the judged version answered in this window and that are in the log."),
+    }
+    return [rows, *_drift_tiles(result), *_quality_tiles(result)]
+
+
+def _drift_tiles(result: MonitorResult) -> list[dict[str, Any]]:
+    drift = result.drift
+    if drift is None:
+        return []
+    moved = drift.probability.drifted or drift.label.drifted
+    return [
+        {
+            "label": say("columns that drifted"),
+            "value": f"{len(drift.drifted)} / {len(drift.columns)}",
+            "tone": "error" if drift.drifted else "good",
+            "hint": say(
+                "Where nothing drifts, the chance of any alarm in a window is {alpha:.2%}, over all columns together.",
+                alpha=drift.alpha,
+            ),
+        },
+        {
+            "label": say("answers"),
+            "value": say("drifted") if moved else say("as before"),
+            "tone": "error" if moved else "good",
+            "hint": say("The model's probabilities and labels beside those on held-out rows at the release."),
+        },
+        {
+            "label": say("predicted positive"),
+            "value": percent(drift.label.mean),
+            "hint": say("At the release it was {share}.", share=percent(drift.label.reference_mean)),
+        },
+    ]
+
+
+def _quality_tiles(result: MonitorResult) -> list[dict[str, Any]]:
+    judged = result.quality.of(result.version) if result.quality else None
+    if judged is None or not judged.figures:
+        return []
+    first = judged.figures[0]
+    then = number(first.at_release) if first.at_release is not None else say("unknown")
+    return [
+        {
+            "label": say(METRICS.load(first.metric).title),
+            "value": number(first.value),
+            "hint": say(
+                "95 % interval {low} to {high}; at the release {then}.",
+                low=number(first.low),
+                high=number(first.high),
+                then=then,
+            ),
+        }
+    ]
+
+
+def _line(column: ColumnDrift) -> dict[str, Any]:
+    leading = _leading(column)
+    return {
+        "name": _named(column),
+        "kind": column.kind,
+        "drifted": column.drifted,
+        "test": TESTS[leading.name] if leading else None,
+        "effect": number(leading.effect, 3) if leading else None,
+        "q": _chance(leading.q) if leading else None,
+        "tests": [(*TESTS[test.name], number(test.effect, 3), _chance(test.q), test.alarm) for test in column.tests],
+        "means": (number(column.reference_mean), number(column.mean)),
+        "missing": (percent(column.reference_missing_share), percent(column.missing_share)),
+        "unseen": percent(column.unseen_share) if column.unseen_share is not None else None,
+    }
+
+
+def _named(column: ColumnDrift) -> Text | str:
+    return ANSWERS.get(column.column, short(column.column))
+
+
+def _leading(column: ColumnDrift) -> DriftTest | None:
+    """Return the test that says most: an alarm before none, then the smallest chance."""
+    return min(column.tests, key=lambda test: (not test.alarm, test.q, -test.effect), default=None)
+
+
+def _chance(q: float) -> str:
+    return "< 0.0001" if q < 1e-4 else number(q, 2)
+
+
+def _quality(judged: VersionQuality) -> dict[str, Any]:
+    return {
+        "version": judged.version,
+        "rows": judged.rows,
+        "positives": judged.positives,
+        "figures": [
+            (
+                say(METRICS.load(figure.metric).title),
+                say(METRICS.load(figure.metric).explanation),
+                number(figure.value),
+                f"{number(figure.low)} – {number(figure.high)}",
+                number(figure.at_release),
+            )
+            for figure in judged.figures
+        ],
+    }
+
+
+def _plots(columns: Sequence[ColumnDrift], profiles: tuple[Profile, Profile]) -> list[tuple[Plot, Text | str]]:
+    """Return a plot of the answers and of the columns that moved most, each with its caption."""
+    then, now = profiles
+    drawn: list[tuple[Plot, Text | str]] = [
+        (_plot(then.answers[PROBABILITY], now.answers[PROBABILITY], "probability"), ANSWERS["probability"])
+    ]
+    for column in [each for each in columns if each.kind != "date"][: MOST_PLOTS - 1]:
+        name = column.column
+        drawn.append((_plot(then.columns[name], now.columns[name], name), short(name)))
+    return drawn
+
+
+def _plot(then: Sketch, now: Sketch, name: str) -> Plot:
+    figure, axes = new_figure(width_in=4.2, height_in=2.6)
+    if isinstance(then, NumberSketch) and isinstance(now, NumberSketch):
+        labels = _cumulated(axes, then, now)
+    else:
+        labels = _bars(axes, then, now)
+    axes.legend(fontsize=8)
+    return svg(figure, title=say("{name}, then and now", name=short(name)), labels=[THEN, NOW, *labels])
+
+
+def _cumulated(axes: Any, then: NumberSketch, now: NumberSketch) -> list[Text]:
+    """Draw the share of values below each edge."""
+    below = say("share of values below")
+    for sketch, label, colour in ((then, THEN, BLUE), (now, NOW, ORANGE)):
+        shares = np.cumsum(sketch.bins)[:-1] / max(1, sketch.present)
+        axes.plot(sketch.edges, shares, color=colour, label=str(label), drawstyle="default")
+    axes.set(ylabel=str(below), ylim=(-0.02, 1.02))
+    return [below]
+
+
+def _bars(axes: Any, then: TextSketch, now: TextSketch) -> list[Text]:
+    """Draw the shares of the values that moved most."""
+    others, share = say("all others"), say("share of values")
+    shares = [sketch.bins / max(1, sketch.present) for sketch in (then, now)]
+    shown = np.argsort(-np.maximum(*shares))[:MOST_BARS][::-1]
+    names = [short(name, 16) for name in then.values] + [str(others)]
+    place = np.arange(len(shown))
+    for side, label, colour, offset in zip(shares, (THEN, NOW), (BLUE, ORANGE), (0.2, -0.2), strict=True):
+        axes.barh(place + offset, side[shown], height=0.4, color=colour, label=str(label))
+    axes.set(xlabel=str(share))
+    axes.set_yticks(place, [names[index] for index in shown])
+    return [others, share]
