@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
@@ -61,10 +62,14 @@ class Cache:
                 return target
             shutil.rmtree(target, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=self._models) as folder:
-                fetch(Path(folder))
-                if not self._is_whole(Path(folder), digest):
+                fetched = Path(folder, digest)
+                fetched.mkdir()
+                fetch(fetched)
+                if not self._is_whole(fetched, digest):
                     raise CorruptDataError(f"What was fetched of {digest[:12]}… is not whole", hint="Release it again")
-                shutil.copytree(folder, target, dirs_exist_ok=True)
+                # Another server that shares the folder may have been first.
+                with contextlib.suppress(FileExistsError):
+                    fetched.rename(target)
         except OSError as error:
             raise from_os_error(error, doing="fetching a version") from error
         return target

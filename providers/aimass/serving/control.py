@@ -117,7 +117,7 @@ class Control:
             raise NotFoundError(f"No model {params.model!r} is served here", known=supervisor.deployment.table.models)
         if supervisor.labels is None:
             raise ConfigError("This server keeps no log", hint="Start it with the option store")
-        numbers = _numbers(supervisor.deployment.classes(params.model))
+        numbers = _numbers(supervisor.deployment.inventory.classes(params.model))
         labels = [(label.request_id, label.row, _number(label, numbers)) for label in params.labels]
         if labels and not supervisor.labels.append(LabelFrame(params.model, entry.project, time.time(), labels)):
             raise StorageFullError("There is no room for the labels", hint="Free some space, then send them again")
@@ -129,7 +129,9 @@ class Control:
         """Return the server as it stands."""
         supervisor = self._supervisor
         deployment = supervisor.deployment
-        names = sorted({*deployment.table.models, *deployment.alarms, *(name for name, _ in deployment.records)})
+        names = sorted(
+            {*deployment.table.models, *deployment.alarms, *(name for name, _ in deployment.inventory.records)}
+        )
         return ServerStatus(
             server_id=supervisor.config.name,
             started_at=supervisor.started_at,
@@ -151,12 +153,11 @@ class Control:
                 error=record.error,
                 loaded_at=record.loaded_at,
                 memory_bytes=record.memory_bytes,
-                pinned=deployment.is_pinned(name, version),
-                requests=deployment.use(name, version).requests,
-                last_request_at=_moment(deployment.use(name, version).last_at),
+                pinned=deployment.inventory.is_pinned(name, version),
+                requests=deployment.inventory.use(name, version).requests,
+                last_request_at=_moment(deployment.inventory.use(name, version).last_at),
             )
-            for (model, version), record in sorted(deployment.records.items())
-            if model == name
+            for version, record in deployment.inventory.of(name).items()
         ]
         alias = self._supervisor.config.alias
         in_memory = {alias: number for alias, number in entry.aliases.items() if number in entry.versions}

@@ -7,49 +7,27 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
 
-from aimass.core.endpoints.status import ShadowReport, VersionState
+from aimass.core.endpoints.status import ShadowReport
 from aimass.core.errors import AimassError, NotFoundError
 from aimass.serving.cache import Cache
 from aimass.serving.config import ServeConfig
 from aimass.serving.errors import UnavailableError
 from aimass.serving.fleet import Fleet, Worker
 from aimass.serving.generation import Generation
-from aimass.serving.state import Loaded, LoadOrder, ModelEntry, Preparation, Table, VersionRef, VersionUse
+from aimass.serving.inventory import FIRST_RETRY_S, Inventory, Key, Record
+from aimass.serving.state import Loaded, ModelEntry, Preparation, Table, VersionRef
 from aimass.serving.trial import Trial
 from aimass.serving.watcher import Watcher
 
 LOAD_TIMEOUT_S = 300.0
-FIRST_RETRY_S = 5.0
-LONGEST_RETRY_S = 300.0
-
 MOST_UNKNOWN = 100
 """Versions asked for in vain within one poll of the registry, after which it is not asked about others."""
 
 log = logging.getLogger(__name__)
-Key = tuple[str, str]
-
-
-@dataclass
-class Record:
-    """What the supervisor knows of one version of a model."""
-
-    ref: VersionRef
-    project: str = ""
-    folder: str = ""
-    state: VersionState = "loading"
-    error: str = ""
-    loaded_at: datetime | None = None
-    memory_bytes: int = 0
-    classes: list[str] = field(default_factory=list)
-    failures: int = 0
-    retry_at: float = 0.0
-    asked_for: bool = False
-    """Whether somebody loaded this very version, so that no alias needs to point at it."""
 
 
 class Deployment:
@@ -70,7 +48,7 @@ class Deployment:
     def __init__(self, config: ServeConfig, generation: Generation, cache: Cache, watcher: Watcher) -> None:
         self.desired = Table()
         self.table = Table(not_ready="The models are not loaded yet")
-        self.records: dict[Key, Record] = {}
+        self.inventory = Inventory(config)
         self.alarms: dict[str, str] = {}
         self.fleet: Fleet
         self._config = config
@@ -80,8 +58,6 @@ class Deployment:
         self._trial = Trial(config)
         self._evicted: set[str] = set()
         self._unknown: dict[Key, float] = {}
-        self._uses: dict[Key, VersionUse] = {}
-        self._counted: dict[tuple[int, Key], int] = {}
         self._columns: dict[str, set[str]] = defaultdict(set)
         self._switching = asyncio.Lock()
         self._locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -94,8 +70,7 @@ class Deployment:
         With `patient`, a version that failed lately is not tried again before its time.
         """
         if not patient:
-            for record in self.records.values():
-                record.retry_at = 0.0
+            self.inventory.forget_patience()
         names = self.desired.models.keys() | self.table.models.keys()
         await asyncio.gather(*(self._converge(name) for name in sorted(names)))
 
@@ -106,9 +81,10 @@ class Deployment:
 
     def is_active(self, name: str) -> bool:
         """Return whether a model is in memory, or ought to be from the start."""
-        if "*" in self._config.prewarm or any(model == name for model, _ in self.records):
-            return name not in self._evicted
-        return name in {each.split("@")[0] for each in (*self._config.prewarm, *self._config.pins)} - self._evicted
+        if name in self._evicted:
+            return False
+        started = {each.partition("@")[0] for each in (*self._config.prewarm, *self._config.pins)}
+        return "*" in started or name in started or self.inventory.is_known(name)
 
     async def ensure(self, name: str, version: str | None, alias: str | None) -> None:
         """Have what a request asks for in memory, on every worker.
@@ -130,7 +106,7 @@ class Deployment:
                 raise NotFoundError(
                     f"The model {name!r} has no alias {alias or self._config.alias!r}", known=wanted.aliases
                 )
-            ref = wanted.versions.get(number) or await self._look_for(name, number)
+            ref = await self._reference(name, number, wanted)
             if ref.state == "archived":
                 raise NotFoundError(f"Version {number} of {name!r} is archived", hint="Ask for another version")
             try:
@@ -150,7 +126,7 @@ class Deployment:
             An alias points at it.
         """
         async with self._locks[name]:
-            record = self.records.get((name, version))
+            record = self.inventory.records.get((name, version))
             if record is None:
                 raise NotFoundError(f"Version {version} of {name!r} is not in memory")
             entry = self.table.models.get(name)
@@ -160,14 +136,14 @@ class Deployment:
                     f"Version {version} of {name!r} is what {', '.join(pointing)} points at",
                     hint="Move the alias in the registry first",
                 )
-            record.asked_for = False
+            record.is_asked_for = False
             if name in self.desired.models:
                 await self._deploy(name, self.desired.models[name])
             await self._drop(name, [version])
 
     async def shadow(self, name: str, version: str, rows: int) -> ShadowReport:
         """Try a version beside the one that answers now; it is loaded for that where need be."""
-        if self._record(name, version) is None:
+        if not self.inventory.is_ready(name, version):
             await self.ensure(name, version, None)
         entry = self.table.models.get(name)
         against = entry.aliases.get(self._config.alias, "") if entry is not None else ""
@@ -180,27 +156,6 @@ class Deployment:
             await worker.ask("prepare", order, timeout_s=LOAD_TIMEOUT_S)
             self.fleet.workers[worker.slot] = worker
 
-    def note_uses(self, pid: int, uses: Iterable[tuple[str, str, VersionUse]]) -> None:
-        """Take over how much each version was asked in one worker, since it was loaded there."""
-        for name, version, use in uses:
-            counted = self._counted.get((pid, (name, version)), 0)
-            more = use.requests - counted if use.requests >= counted else use.requests
-            self._counted[pid, (name, version)] = use.requests
-            before = self._uses.get((name, version), VersionUse())
-            self._uses[name, version] = VersionUse(before.requests + more, max(before.last_at, use.last_at))
-
-    def use(self, name: str, version: str) -> VersionUse:
-        """Return how much a version was asked since the server started."""
-        return self._uses.get((name, version), VersionUse())
-
-    def classes(self, name: str) -> list[str]:
-        """Return the spellings of the labels 0 and 1, as far as a version of the model is in memory."""
-        return next((record.classes for (model, _), record in self.records.items() if model == name), [])
-
-    def is_pinned(self, name: str, version: str = "") -> bool:
-        """Return whether a model (or a version of it) stays in memory whatever the budget says."""
-        return any(pin == name or pin == f"{name}@{version}" for pin in self._config.pins)
-
     # --- one model --------------------------------------------------------------------------------------------------
 
     async def _converge(self, name: str) -> None:
@@ -209,7 +164,7 @@ class Deployment:
             try:
                 if wanted is None:
                     await self._replace(name, None)
-                    await self._drop(name, [number for model, number in self.records if model == name])
+                    await self._drop(name, list(self.inventory.of(name)))
                     self.alarms.pop(name, None)
                 else:
                     await self._deploy(name, wanted)
@@ -229,36 +184,39 @@ class Deployment:
                 stays = f"stays at version {before}" if before in served.versions else "is not served"
                 problems.append(f"{alias} {stays}: version {aliases[alias]}: {error}")
                 aliases = {**aliases, alias: before} if before in served.versions else _without(aliases, alias)
+        for version in self.inventory.pinned_versions(name) if needed else ():
+            try:
+                await self._have(name, version, await self._reference(name, version, wanted))
+            except AimassError as error:
+                problems.append(f"version {version}, which is pinned, is not served: {error}")
         entry = ModelEntry(
             wanted.project,
             aliases,
-            self._in_memory(name, wanted, aliases),
+            self.inventory.staying(name, wanted, aliases),
             _shares({alias: share for alias, share in wanted.traffic.items() if alias in aliases}),
             sorted(self._columns[name] | set(served.columns)),
         )
         await self._replace(name, entry)
         self._alarm(name, "; ".join(problems))
-        left = [number for model, number in self.records if model == name and number not in entry.versions]
-        await self._drop(name, [number for number in left if self.records[name, number].state != "failed"])
+        # What failed and is still asked for stays known, so that it is tried again in its time only.
+        known = entry.versions.keys() | {v for v in wanted.aliases.values() if not self.inventory.is_ready(name, v)}
+        await self._drop(name, [version for version in self.inventory.of(name) if version not in known])
 
     async def _take_over(self, name: str, version: str, wanted: ModelEntry, before: str) -> None:
         """Load a version that an alias is to point at, and try it beside the one before."""
-        ref = wanted.versions.get(version) or await self._look_for(name, version)
-        await self._have(name, version, ref)
+        await self._have(name, version, await self._reference(name, version, wanted))
         if before and before != version:
             report = await self._trial.run(self.fleet, name, version, before, self._config.shadow_rows)
             if not report.ok:
                 error = UnavailableError("; ".join(report.reasons))
-                self._note_failure(self.records[name, version], error)
+                self.inventory.records[name, version].fail(error)
                 await self.fleet.ask_all("unload", (name, [version]))
                 raise error
 
     async def _have(self, name: str, version: str, ref: VersionRef, *, asked_for: bool = False) -> None:
         """Load a version on every worker unless it is there; raises why it cannot be."""
-        record = self.records.get((name, version))
-        if record is None or record.ref.digest != ref.digest:
-            record = self.records[name, version] = Record(ref)
-        record.asked_for |= asked_for
+        record = self.inventory.get(name, ref, version)
+        record.is_asked_for |= asked_for
         if record.state == "ready":
             return
         if time.monotonic() < record.retry_at:
@@ -267,7 +225,7 @@ class Deployment:
         try:
             await self._load(name, version, record)
         except AimassError as error:
-            self._note_failure(record, error)
+            record.fail(error)
             raise
 
     async def _load(self, name: str, version: str, record: Record) -> None:
@@ -280,34 +238,33 @@ class Deployment:
         record.folder = await asyncio.to_thread(obtain)
         wanted = self.desired.models.get(name)
         record.project = wanted.project if wanted is not None else record.project
-        order = self._order(name, version, record)
+        order = self.inventory.order(name, version)
         answers = await self.fleet.ask_in_turn("load", order, Loaded, timeout_s=LOAD_TIMEOUT_S)
         record.memory_bytes = max(answer.memory_bytes for answer in answers)
         record.classes = answers[0].classes
         self._columns[name] |= set(answers[0].columns)
         try:
-            await self._make_room(name, version, record)
+            await self._make_room(name, record)
         except AimassError:
             await self.fleet.ask_all("unload", (name, [version]))
             raise
-        record.state, record.error, record.failures = "ready", "", 0
-        record.loaded_at = datetime.now(UTC)
+        record.succeed(datetime.now(UTC))
         log.info("loaded %s version %s in %.2f s", name, version, time.monotonic() - started)
 
-    async def _make_room(self, name: str, version: str, new: Record) -> None:
+    async def _make_room(self, name: str, new: Record) -> None:
         """Take the least recently used models out of memory until `new` fits into the budget."""
         budget = self._config.memory_budget_mb << 20
-        while (over := new.memory_bytes + self._memory_bytes() - budget) > 0:
-            others = {model for model, _ in self.records if model != name and not self._has_pin(model)}
+        while (over := new.memory_bytes + self.inventory.memory_bytes() - budget) > 0:
+            others = [model for model in self.inventory.loaded_models() - {name} if not self.inventory.has_pin(model)]
             # One that is changing now is left alone.
-            loaded = [model for model in others if self._is_loaded(model) and not self._locks[model].locked()]
-            if not loaded:
+            others = [model for model in others if not self._locks[model].locked()]
+            if not others:
                 raise UnavailableError(
                     f"There is no room for it: it takes {new.memory_bytes >> 20} MiB, {over >> 20} MiB too many",
                     expected=f"at most memory_budget_mb = {self._config.memory_budget_mb} in all",
                     hint="Raise memory_budget_mb, or serve fewer models",
                 )
-            await self._evict(min(loaded, key=self._last_use))
+            await self._evict(min(others, key=self.inventory.last_use))
 
     async def _evict(self, name: str) -> None:
         log.info("%s leaves memory: it is the least recently used", name)
@@ -315,7 +272,7 @@ class Deployment:
             entry = self.table.models.get(name)
             if entry is not None:
                 await self._replace(name, msgspec.structs.replace(entry, versions={}))
-            await self._drop(name, [number for model, number in self.records if model == name])
+            await self._drop(name, list(self.inventory.of(name)))
             self._evicted.add(name)
 
     async def _replace(self, name: str, entry: ModelEntry | None) -> None:
@@ -333,7 +290,7 @@ class Deployment:
     async def _switch(self, table: Table) -> None:
         """Hand the table to every worker, then change the one number by which all of them turn to it."""
         table = msgspec.structs.replace(table, generation=self.table.generation + 1)
-        await self.fleet.ask_all("prepare", self._preparation(table), timeout_s=LOAD_TIMEOUT_S)
+        await self.fleet.ask_most("prepare", self._preparation(table), timeout_s=LOAD_TIMEOUT_S)
         self.table = table
         self._generation.write(table.generation)
         await asyncio.to_thread(self._cache.save_table, table)
@@ -342,32 +299,16 @@ class Deployment:
         """Take versions out of memory; requests that hold them are answered first."""
         if versions:
             for version in versions:
-                self.records.pop((name, version), None)
+                self.inventory.records.pop((name, version), None)
             await self.fleet.ask_all("unload", (name, versions))
 
     # --- small things -----------------------------------------------------------------------------------------------
 
-    def _order(self, name: str, version: str, record: Record) -> LoadOrder:
-        return LoadOrder(name, version, record.ref.digest, record.folder, record.project)
-
     def _preparation(self, table: Table) -> Preparation:
         orders = [
-            self._order(name, version, self.records[name, version])
-            for name, entry in table.models.items()
-            for version in entry.versions
+            self.inventory.order(name, version) for name, entry in table.models.items() for version in entry.versions
         ]
         return Preparation(table, orders)
-
-    def _in_memory(self, name: str, wanted: ModelEntry, aliases: Mapping[str, str]) -> dict[str, VersionRef]:
-        """Return the versions that stay in memory: those an alias points at, or somebody asked for."""
-        pinned = {pin.partition("@")[2] for pin in self._config.pins if pin.startswith(f"{name}@")}
-        kept = {*aliases.values(), *pinned}
-        ready = {number: record for (model, number), record in self.records.items() if model == name}
-        return {
-            number: wanted.versions.get(number, record.ref)
-            for number, record in sorted(ready.items())
-            if record.state == "ready" and (number in kept or (record.asked_for and record.ref.state != "archived"))
-        }
 
     async def _look_at(self, name: str) -> ModelEntry:
         entry = await asyncio.to_thread(self._watcher.look_at, name)
@@ -376,7 +317,10 @@ class Deployment:
         self.desired = msgspec.structs.replace(self.desired, models={**self.desired.models, name: entry})
         return entry
 
-    async def _look_for(self, name: str, version: str) -> VersionRef:
+    async def _reference(self, name: str, version: str, wanted: ModelEntry) -> VersionRef:
+        """Return what the registry says of a version, which may be older than those that it was asked for."""
+        if version in wanted.versions:
+            return wanted.versions[version]
         # Whoever asks for versions that do not exist must not make the registry work each time.
         now = time.monotonic()
         self._unknown = {key: until for key, until in self._unknown.items() if until > now}
@@ -388,15 +332,6 @@ class Deployment:
             raise NotFoundError(f"The model {name!r} has no version {version[:64]}")
         return found
 
-    def _record(self, name: str, version: str) -> Record | None:
-        record = self.records.get((name, version))
-        return record if record is not None and record.state == "ready" else None
-
-    def _note_failure(self, record: Record, error: AimassError) -> None:
-        record.failures += 1
-        record.state, record.error = "failed", str(error)
-        record.retry_at = time.monotonic() + min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** (record.failures - 1))
-
     def _alarm(self, name: str, why: str) -> None:
         if why and self.alarms.get(name) != why:
             log.error("%s: %s", name, why)
@@ -404,21 +339,6 @@ class Deployment:
             self.alarms[name] = why
         else:
             self.alarms.pop(name, None)
-
-    def _memory_bytes(self) -> int:
-        return sum(record.memory_bytes for record in self.records.values() if record.state == "ready")
-
-    def _is_loaded(self, name: str) -> bool:
-        return any(model == name and record.state == "ready" for (model, _), record in self.records.items())
-
-    def _has_pin(self, name: str) -> bool:
-        return any(pin.split("@")[0] == name for pin in self._config.pins)
-
-    def _last_use(self, name: str) -> float:
-        """Return when a model was last asked, or loaded."""
-        mine = [(version, record) for (model, version), record in self.records.items() if model == name]
-        loaded = [record.loaded_at.timestamp() for _, record in mine if record.loaded_at is not None]
-        return max([*loaded, *(self.use(name, version).last_at for version, _ in mine)])
 
 
 def _without(aliases: Mapping[str, str], alias: str) -> dict[str, str]:

@@ -110,6 +110,25 @@ class Fleet:
         """
         return await self._ask(list(self.workers.values()), method, body, kind, timeout_s)
 
+    async def ask_most(self, method: str, body: Any = None, *, timeout_s: float = 60.0) -> None:
+        """Have every worker do something; one that cannot while another can is started anew.
+
+        Raises
+        ------
+        RemoteError
+            None of them could.
+        """
+        workers = list(self.workers.values())
+        answers = await asyncio.gather(
+            *(worker.ask(method, body, timeout_s=timeout_s) for worker in workers), return_exceptions=True
+        )
+        refusals = [answer for answer in answers if isinstance(answer, RemoteError)]
+        if refusals and len(refusals) == len(answers):
+            raise refusals[0]
+        for worker, answer in zip(workers, answers, strict=True):
+            if isinstance(answer, BaseException):
+                self._replace(worker, answer)
+
     async def ask_in_turn(
         self, method: str, body: Any = None, kind: Any = None, *, timeout_s: float = 60.0
     ) -> list[Any]:
@@ -147,13 +166,16 @@ class Fleet:
         refusals = [answer for answer in answers if isinstance(answer, RemoteError)]
         for worker, answer in zip(workers, answers, strict=True):
             if isinstance(answer, BaseException) and not isinstance(answer, RemoteError):
-                # It is gone or hangs; a fresh one starts from what the others have.
-                log.warning("worker %d is started anew: %s", worker.process.pid, answer)
-                worker.kill()
-                self.workers.pop(worker.slot, None)
+                self._replace(worker, answer)
         if refusals:
             raise refusals[0]
         return [answer for answer in answers if not isinstance(answer, BaseException)]
+
+    def _replace(self, worker: Worker, why: BaseException) -> None:
+        """End a worker that is gone, hangs or cannot follow; a fresh one starts from what the others have."""
+        log.warning("worker %d is started anew: %s", worker.process.pid, why)
+        worker.kill()
+        self.workers.pop(worker.slot, None)
 
     async def stop(self, timeout_s: float) -> None:
         """Let every worker finish its requests and end; kill what is left after `timeout_s`."""

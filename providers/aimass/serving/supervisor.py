@@ -30,13 +30,17 @@ from aimass.serving.journal import JournalFile, unsealed_bytes
 from aimass.serving.listening import bound_sockets
 from aimass.serving.samples import Reading, Samples
 from aimass.serving.sealer import Sealer
+from aimass.serving.security import Tokens, tls_context
 from aimass.serving.state import Report, StartOrder
 from aimass.serving.watcher import Watcher
 
+SHARED_MEMORY = "/dev/shm"  # noqa: S108 (a folder with a random name is made in it)
 SAMPLE_S = 10.0
 START_TIMEOUT_S = 60.0
 LONGEST_FLUSH_S = 1800.0
 LABELS_SLOT = 999
+MOST_LOOKS = 4
+"""Looks at the registry that may be acted on at the same time."""
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +78,13 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        # Mistakes in these are told now, and not by each worker.
+        Tokens.read(self.config.tokens_file)
+        tls_context(self.config)
         listeners = await self._listen()
-        with tempfile.TemporaryDirectory(prefix="aimass-serve-") as folder:
+        # In memory where that can be: a process whose metrics find no room on a disk would die of it.
+        shared = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+        with tempfile.TemporaryDirectory(prefix="aimass-serve-", dir=shared) as folder:
             self._build(listeners, Path(folder))
             tasks = [asyncio.create_task(self._forever(work)) for work in (self._watch, self._measure, self._flush)]
             log.info("%s listens on %s:%d", self.config.name, self.config.host, self.config.port)
@@ -144,21 +153,21 @@ class Supervisor:
 
     async def look(self, *, patient: bool = True) -> None:
         """Look at the registry, and act on what is there; a registry that does not answer leaves all as it is."""
+        await self._first_worker.wait()
         async with self._looking:
-            await self._first_worker.wait()
             try:
                 found = await asyncio.to_thread(self._watcher.look, self.deployment.is_active)
             except AimassError as error:
-                if self.registry_status.reachable or not self.registry_status.checked_at:
+                if self.registry_status.reachable or self.registry_status.checked_at is None:
                     log.error("the registry does not answer: %s", error)
                 self.registry_status = RegistryStatus(reachable=False, checked_at=datetime.now(UTC), error=str(error))
             else:
                 self.registry_status = RegistryStatus(reachable=True, checked_at=datetime.now(UTC))
                 self.deployment.desired = found
-            await self.deployment.converge(patient=patient)
-            self._tell()
-            if self.registry_status.reachable and self.deployment.table.not_ready:
-                await self.deployment.set_ready()
+        await self.deployment.converge(patient=patient)
+        self._tell()
+        if self.registry_status.reachable and self.deployment.table.not_ready:
+            await self.deployment.set_ready()
 
     async def readings(self) -> list[Reading]:
         """Return what every worker counts and uses now."""
@@ -174,10 +183,17 @@ class Supervisor:
             self.deployment.desired = msgspec.structs.replace(known, generation=0, not_ready="")
             await self.deployment.converge()
             await self.deployment.set_ready()
+        looks: set[asyncio.Task[None]] = set()
         while True:
-            await self.look()
-            await asyncio.to_thread(self.cache.prune, digests([self.deployment.table]))
-            await asyncio.sleep(self.config.registry_poll_s)
+            # A model that takes long to load must not keep the others from being switched.
+            if len(looks) < MOST_LOOKS:
+                looks.add(asyncio.create_task(self.look()))
+            done, looks = await asyncio.wait(looks, timeout=self.config.registry_poll_s)
+            for look in done:
+                look.result()
+            if not looks:
+                await asyncio.to_thread(self.cache.prune, digests([self.deployment.table]))
+                await asyncio.sleep(self.config.registry_poll_s)
 
     async def _measure(self) -> None:
         while True:
@@ -200,7 +216,7 @@ class Supervisor:
             reachable=self.registry_status.reachable,
             deaths=self.fleet.deaths,
             models={name: deployment.alarms.get(name, "") for name in names},
-            records=deployment.records,
+            records=deployment.inventory.records,
         )
 
     async def _rotate(self) -> None:
@@ -212,7 +228,7 @@ class Supervisor:
 
     async def _reading(self, worker: Worker) -> Reading:
         report = await worker.ask("report", None, Report, timeout_s=5.0)
-        self.deployment.note_uses(worker.process.pid, report.uses)
+        self.deployment.inventory.note_uses(worker.process.pid, report.uses)
         self._dropped[worker.process.pid] = report.dropped_rows
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(worker.process.pid)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.multiprocess import mark_process_dead
 
 if TYPE_CHECKING:
-    from aimass.serving.deployment import Record
+    from aimass.serving.inventory import Record
 
 
 class Vitals:
