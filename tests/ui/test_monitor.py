@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
@@ -13,12 +15,20 @@ from starlette.testclient import TestClient
 
 from aimass.core.deps import Deps, Runtime
 from aimass.core.endpoints.status import MetricSample, ModelSample
+from aimass.core.monitoring.events import AlertLog
+from aimass.core.monitoring.observations import observe
+from aimass.core.monitoring.rules import Watch
+from aimass.core.release.ledger import Ledger
+from aimass.core.release.promotion import open_registry, promote
+from aimass.core.release.rollback import WHY
 from aimass.core.testing.endpoints import MemoryEndpoint, MemoryEndpointSettings
+from aimass.core.testing.model_registry_contract import tiny_package
 from tests.ui.made import CHINESE, HOSTILE, MODEL, PROJECT, MadeRun
 from tests.ui.people import OWNER, VIEWER
-from tests.ui.watched import keep, watched
+from tests.ui.watched import BEGIN, LENGTH, keep, watched
 
 Client = Callable[[SimpleAuthManagerUser], TestClient]
+RULE = {"below": 0.5, "level": 4, "action": "rollback"}
 PAGE = f"/aimass/models/{MODEL}/monitor"
 
 
@@ -53,14 +63,41 @@ def history(made: MadeRun) -> None:
     keep(deps_of(made), watched(MODEL, PROJECT, [HOSTILE, CHINESE, "calls"], **fields))
 
 
+@pytest.fixture(scope="module")
+def judged(made: MadeRun, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with two versions, whose rule found the second one bad and brought the first one back."""
+    name = "judged"
+    folder = tmp_path_factory.mktemp(name)
+    runtime = Runtime(
+        store=made.store, project=PROJECT, tracking_uri=made.tracking_uri, run_id=f"aimass_monitor_{name}/scheduled__1"
+    )
+    clock = lambda: BEGIN + 6 * LENGTH  # noqa: E731
+    deps = dataclasses.replace(Deps.from_runtime(runtime, purpose="test"), clock=clock)
+    registry = open_registry({"type": "mlflow"}, deps)
+    for bias in (0.25, 0.5):
+        promote(registry, deps, tiny_package(folder, name, bias), alias="champion", why="better")
+    windows = watched(name, PROJECT, ["calls"], story="2222xx1")
+    keep(deps, windows)
+    watch = Watch.model_validate(
+        {"model": name, "window_minutes": 1, "rules": [{"name": "worse_than_guessing", "metric": "auc"} | RULE]}
+    )
+    for window in windows[:-1]:
+        AlertLog(deps, PROJECT, name).judge(watch, observe(window))
+    Ledger(deps, name).record("champion", old="2", new="1", digest="d" * 64, why=f"{WHY}auc fell")
+    registry.set_alias(name, "champion", "1")
+    return name
+
+
 def test_nobody_and_strangers_see_nothing(stored: MadeRun, nobody: TestClient, client: Client) -> None:
     for address in (PAGE, f"{PAGE}/live", f"{PAGE}/20261123T121100Z/report.html"):
         assert nobody.get(address).status_code == 401
     assert client(VIEWER).get("/aimass/models/nothing/monitor").status_code == 404
 
 
-def test_a_model_of_another_team_is_refused(stored: MadeRun, client: Client, theirs: str) -> None:
-    for address in (f"/aimass/models/{theirs}/monitor", f"/aimass/models/{theirs}/monitor/live"):
+def test_a_model_of_another_team_is_refused(stored: MadeRun, client: Client, tmp_path: Path) -> None:
+    deps = Deps.from_runtime(Runtime(store=stored.store, project="theirs", tracking_uri=stored.tracking_uri))
+    open_registry({"type": "mlflow"}, deps).register(tiny_package(tmp_path, "watched_secret", 0.125))
+    for address in ("/aimass/models/watched_secret/monitor", "/aimass/models/watched_secret/monitor/live"):
         assert client(VIEWER).get(address).status_code == 403
         assert client(OWNER).get(address).status_code == 200
 
@@ -106,6 +143,31 @@ def test_the_windows_are_plotted_listed_and_escaped(served: MemoryEndpoint, hist
     assert 'class="band blue"' in page
     assert "version 2" in page
     assert re.search(r'href="[^"]*/monitor/20261123T121100Z/report.html"', page)
+
+
+def test_what_rules_did_is_told_beside_the_moves_of_the_alias(
+    served: MemoryEndpoint, reader: TestClient, judged: str
+) -> None:
+    page = reader.get(f"/aimass/models/{judged}/monitor").text
+    assert re.search(r"tag error.*worse_than_guessing: firing", page)
+    assert "auc is 0.18" in page
+    assert "critical" in page
+    assert f'href="/dags/aimass_monitor_{judged}/runs/scheduled__1"' in page
+    assert re.search(r"rolled back.*champion: 2 → 1\. auc fell.*tasks/evidence/report", page, re.DOTALL)
+    assert 'class="mark purple"' in page
+    chinese = reader.get(f"/aimass/models/{judged}/monitor", params={"lang": "zh"}).text
+    assert "auc is 0.18" not in chinese
+
+
+def test_a_log_that_was_changed_is_said(served: MemoryEndpoint, reader: TestClient, judged: str, made: MadeRun) -> None:
+    folder = Path(f"{made.store}/{PROJECT}/alerts/{judged}/log".removeprefix("file://"))
+    entry = sorted(folder.iterdir())[-2]
+    kept = entry.read_text()
+    entry.write_text(kept.replace("scheduled__1", "scheduled__2"))
+    try:
+        assert "does not follow the one before it" in reader.get(f"/aimass/models/{judged}/monitor").text
+    finally:
+        entry.write_text(kept)
 
 
 def test_a_windows_report_can_do_no_harm(stored: MadeRun, history: None, reader: TestClient) -> None:

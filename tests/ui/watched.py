@@ -60,7 +60,8 @@ def _window(
     drift = Drift(
         alpha=0.01, min_effect=0.25, tests=2 * len(columns),
         columns=[_column(name, 2.1 if wrong and not number else 0.05) for number, name in enumerate(columns)],
-        probability=_column("probability", 0.9 if wrong else 0.1), label=_column("label", 0.3 if wrong else 0.02),
+        probability=_column("probability", 0.9 if wrong else 0.1),
+        label=_column("label", 0.3 if wrong else 0.02).model_copy(update={"reference_mean": 0.25}),
     )  # fmt: skip
     figures = [QualityFigure(metric="auc", value=auc, low=auc - 0.03, high=auc + 0.03, at_release=0.7)]
     quality = Quality(

@@ -133,11 +133,9 @@ class _Frame:
         )
 
     def band(self, item: Curve) -> str:
-        if not item.band:
-            return ""
-        upper = [f"{self._x(at):.1f} {self._y(high):.1f}" for at, _, high in item.band]
-        lower = [f"{self._x(at):.1f} {self._y(low):.1f}" for at, low, _ in reversed(item.band)]
-        return f'<path class="band {escape(item.tone)}" d="M{"L".join([*upper, *lower])}Z"/>'
+        """Return the band as one whisker per point: it has gaps where the curve has."""
+        whiskers = [f"M{self._x(at):.1f} {self._y(low):.1f}V{self._y(high):.1f}" for at, low, high in item.band]
+        return f'<path class="band {escape(item.tone)}" d="{"".join(whiskers)}"/>' if whiskers else ""
 
     def line(self, item: Curve) -> str:
         path, joined = [], False

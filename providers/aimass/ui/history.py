@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from aimass.core.monitoring.result import ColumnDrift, MonitorResult, QualityFigure
+from aimass.core.monitoring.result import ColumnDrift, MonitorResult
 from aimass.core.release.ledger import AliasMove
 from aimass.ui.curves import Curve, Mark, curves
 from aimass.ui.languages import translations
@@ -52,21 +52,24 @@ def marks_of(moves: Sequence[AliasMove], alias: str, words: gettext.NullTranslat
 
 def quality_panels(windows: Sequence[MonitorResult], marks: Sequence[Mark], language: str) -> list[Panel]:
     """Return a figure for each quality metric, with a curve and a confidence band for each version."""
-    found: dict[str, dict[str, list[tuple[datetime, QualityFigure]]]] = {}
-    for window in windows:
-        for judged in window.quality.versions if window.quality else ():
-            for figure in judged.figures:
-                found.setdefault(figure.metric, {}).setdefault(judged.version, []).append((window.end, figure))
     span = _span(windows)
     words = translations(language)
+    found = [
+        (window.end, version.version, figure)
+        for window in windows
+        for version in (window.quality.versions if window.quality else ())
+        for figure in version.figures
+    ]
     panels = []
-    for metric, versions in found.items():
+    for metric in dict.fromkeys(figure.metric for _, _, figure in found):
+        versions = sorted({version for _, version, figure in found if figure.metric == metric})
         items = []
-        for (version, points), tone in zip(sorted(versions.items()), TONES * len(versions), strict=False):
+        for version, tone in zip(versions, TONES * len(versions), strict=False):
+            own = {at: one for at, whose, one in found if (whose, one.metric) == (version, metric)}
             name = words.gettext("version %(version)s") % {"version": version}
-            band = [(at, one.low, one.high) for at, one in points]
-            items.append(Curve(name, [(at, one.value) for at, one in points], tone, band))
-            released = next((one.at_release for _, one in reversed(points) if one.at_release is not None), None)
+            points = [(window.end, own[window.end].value if window.end in own else None) for window in windows]
+            items.append(Curve(name, points, tone, [(at, one.low, one.high) for at, one in own.items()]))
+            released = next((one.at_release for one in reversed(own.values()) if one.at_release is not None), None)
             if released is not None and span is not None:
                 at_release = words.gettext("version %(version)s at its release") % {"version": version}
                 items.append(Curve(at_release, [(span[0], released), (span[1], released)], tone, dashed=True))

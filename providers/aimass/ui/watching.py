@@ -86,7 +86,7 @@ def watched(deps: Deps, project: str, model: str, moves: Sequence[AliasMove], la
         entries, broken = [], str(error)
     with speaking(language):
         found = [_told(entry, place) for entry in entries for place in range(len(entry.judgement.events))]
-    found += [_moved(move) for move in moves]
+    found += [_moved(move) for move in reversed(moves)]
     found.sort(key=lambda one: one.at, reverse=True)
     return Watched(entries[0].judgement.readings if entries else [], found[:MOST_SHOWN], broken)
 
