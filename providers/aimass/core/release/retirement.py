@@ -18,7 +18,7 @@ from aimass.core import settings
 from aimass.core.deps import Deps
 from aimass.core.endpoints.base import Endpoint
 from aimass.core.errors import AimassError, ConfigError, NotFoundError
-from aimass.core.monitoring.log import log_folder, segments
+from aimass.core.monitoring.log import segments
 from aimass.core.release.base import STATE_TAG, TRAFFIC_TAG, ModelRegistry, Version
 from aimass.core.release.promotion import PREVIOUS
 
@@ -88,7 +88,7 @@ def usage(registry: ModelRegistry, deps: Deps, endpoints: Mapping[str, Endpoint]
     weights: dict[str, float] = json.loads(known.tags.get(TRAFFIC_TAG, "{}"))
     now = deps.clock()
     project = known.project or "default"
-    logged = segments(deps.store, project, model, now - LOOK_BACK, now) if _has_log(deps, project, model) else []
+    logged = segments(deps.store, project, model, now - LOOK_BACK, now)
     own = [segment.facts for segment in logged if segment.facts.version == version]
     return Usage(
         model=model,
@@ -207,10 +207,6 @@ def _version(registry: ModelRegistry, model: str, version: str) -> Version:
 def _aliases(registry: ModelRegistry, model: str, version: str) -> list[str]:
     known = registry.model(model)
     return sorted(alias for alias, number in known.aliases.items() if number == version) if known is not None else []
-
-
-def _has_log(deps: Deps, project: str, model: str) -> bool:
-    return bool(deps.store.list(log_folder(deps.store, project, model)))
 
 
 def _server_use(endpoint: Endpoint, model: str, version: str) -> ServerUse:
