@@ -13,6 +13,7 @@ from aimass.core.deps import Deps
 from aimass.core.errors import NotFoundError
 from aimass.core.evaluation import METRICS
 from aimass.core.monitoring.drift import compare, watched
+from aimass.core.monitoring.evidently_report import evidently_page, sample_of, training_sample
 from aimass.core.monitoring.log import LABEL, PROBABILITY
 from aimass.core.monitoring.page import monitor_page
 from aimass.core.monitoring.profile import Profile
@@ -112,6 +113,8 @@ def _monitor(config: MonitorConfig, deps: Deps, output: Output) -> MonitorResult
         metrics=_figures(rows, drift, quality, version),
         warnings=warnings,
     )
+    if config.evidently and profiles:
+        result = _attach_evidently(window, result, profiles[1], deps, output)
     report = write_report(output, lambda: monitor_page(result, profiles))
     result = result.model_copy(update={"report": report})
     # Pages and rules look at many windows at once; the newest look at a window is the one that counts.
@@ -126,11 +129,26 @@ def _profiles(
     try:
         reference = window.profile(version)
     except NotFoundError as error:
-        warnings.append(f"Drift is not judged: {error} Versions that this release of AI Mass makes have a profile.")
+        warnings.append(f"Drift is not judged: {error} What is released from now on has a profile.")
         return None
     raw = watched(reference.raw, config.drift)
     rows = window.rows_of(version, [*(column.name for column in raw), PROBABILITY, LABEL])
     return reference, reference.window(rows, raw)
+
+
+def _attach_evidently(
+    window: Window, result: MonitorResult, seen: Profile, deps: Deps, output: Output
+) -> MonitorResult:
+    """Return `result` with Evidently's report, or with a warning where the training rows are gone."""
+    version = window.registered(result.version or "")
+    assert version is not None, "its profile was read"
+    try:
+        reference = training_sample(version, seen, deps)
+    except NotFoundError as error:
+        return result.model_copy(update={"warnings": [*result.warnings, f"There is no Evidently report: {error}"]})
+    rows = window.rows_of(version.version, reference.columns)
+    page = evidently_page(reference, sample_of(rows, seen, result.rows))
+    return result.model_copy(update={"evidently": output.write_file(EVIDENTLY, page)})
 
 
 def _figures(rows: int, drift: Drift | None, quality: Quality | None, version: str | None) -> dict[str, float]:

@@ -165,3 +165,11 @@ def test_answers_differ_where_the_columns_do(world: World) -> None:
     assert drift is not None
     assert np.isfinite(drift.probability.effect)
     assert drift.probability.reference_rows == drift.label.reference_rows
+
+
+@pytest.mark.slow
+def test_evidently_reports_on_a_sample_beside_our_page(world: World) -> None:
+    found = world.monitor(1, evidently=True)
+    assert found.warnings == []
+    assert b"Drift is detected for" in world.deps.store.read_bytes(found.evidently)
+    assert "evidently.html" in world.deps.store.read_bytes(found.report).decode()
