@@ -14,7 +14,7 @@ from aimass.core.release.base import ModelRegistry
 from aimass.core.release.promotion import open_registry
 from aimass.core.testing.endpoints import MemoryEndpoint, MemoryEndpointSettings
 from aimass.core.testing.endpoints_contract import EndpointContract
-from tests.services.inference import answering, in_front_of
+from tests.services.answering import answering, in_front_of
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from aimass.core.errors import (
     TransientError,
     UnreachableError,
 )
-from tests.services.inference import answering
+from tests.services.answering import answering
 from tests.services.server import free_port
 
 TOKEN = "very-secret-token"
