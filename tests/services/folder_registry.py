@@ -72,6 +72,10 @@ class FolderRegistry:
         assert found is not None
         return found
 
+    def redigest(self, name: str, version: str) -> None:
+        """Have a version's digest be that of its file as it is now."""
+        self.set_tags(name, version, {DIGEST_TAG: file_digest(self.file(name, version, "model.onnx"))})
+
     def file(self, name: str, version: str, file: str) -> Path:
         """Return where a file of a version lies."""
         return self.folder / name / version / file

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -84,11 +85,12 @@ class Inference:
 def inference_server(
     folder: Path, registry: FolderRegistry, *, ready: bool = True, **options: Any
 ) -> Iterator[Inference]:
-    """Yield a running server; `options` are those of `ServeConfig`."""
+    """Yield a running server; `options` are those of `ServeConfig`, and `largest_file` in bytes, which fills a disk."""
     port = options.pop("port", None) or free_port()
+    limit = options.pop("largest_file", 0)
     given = {"port": port, "cache_dir": folder / "cache", "registry_poll_s": 0.5, "server_id": "s", **options}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-    command = [sys.executable, "-m", "tests.services.inference", str(registry.folder), *words]
+    command = [sys.executable, "-m", "tests.services.inference", str(registry.folder), str(limit), *words]
     url = f"http://127.0.0.1:{port}/v2/health/{'ready' if ready else 'live'}"
 
     def answers() -> bool:
@@ -116,8 +118,11 @@ def main() -> None:
 
     parser = argparse.ArgumentParser()
     parser.add_argument("registry")
+    parser.add_argument("largest_file", type=int)
     add_options(parser)
     given = parser.parse_args()
+    if given.largest_file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (given.largest_file, given.largest_file))
     set_up_logs()
     asyncio.run(Supervisor(read_config(given), FolderRegistry(Path(given.registry))).run())
 
