@@ -153,8 +153,12 @@ class RollbackOperator(RequestOperator[RollbackForm]):
         return last if len(self.steps) == 1 else {**last, "steps": found}
 
     def _choose(self, work: _Work, context: Context) -> dict[str, Any]:
+        from aimass.core.manifest import load_manifest
         from aimass.core.release.rollback import RollbackRequest, choose
 
+        if work.request.evidence:
+            # Evidence that is not there is noticed before anything has changed.
+            load_manifest(work.deps.store, work.request.evidence)
         request = RollbackRequest.model_validate(work.request.model_dump(exclude={"endpoint"}))
         plan = choose(request, self.open_registry(work.deps), work.deps)
         if plan is None:
