@@ -10,7 +10,7 @@ import numpy as np
 from aimass.core.evaluation import METRICS
 from aimass.core.monitoring.log import PROBABILITY
 from aimass.core.monitoring.profile import Profile
-from aimass.core.monitoring.result import ColumnDrift, DriftTest, MonitorResult, VersionQuality
+from aimass.core.monitoring.result import ColumnDrift, MonitorResult, VersionQuality
 from aimass.core.monitoring.sketches import NumberSketch, Sketch, TextSketch
 from aimass.core.reports import BLUE, ORANGE, Plot, new_figure, number, percent, render, short, svg
 from aimass.core.texts import Text, say
@@ -132,28 +132,15 @@ def _quality_tiles(result: MonitorResult) -> list[dict[str, Any]]:
 
 
 def _line(column: ColumnDrift) -> dict[str, Any]:
-    leading = _leading(column)
     return {
-        "name": _named(column),
+        "name": ANSWERS.get(column.column, short(column.column)),
         "kind": column.kind,
         "drifted": column.drifted,
-        "test": TESTS[leading.name] if leading else None,
-        "effect": number(leading.effect, 3) if leading else None,
-        "q": _chance(leading.q) if leading else None,
         "tests": [(*TESTS[test.name], number(test.effect, 3), _chance(test.q), test.alarm) for test in column.tests],
         "means": (number(column.reference_mean), number(column.mean)),
         "missing": (percent(column.reference_missing_share), percent(column.missing_share)),
         "unseen": percent(column.unseen_share) if column.unseen_share is not None else None,
     }
-
-
-def _named(column: ColumnDrift) -> Text | str:
-    return ANSWERS.get(column.column, short(column.column))
-
-
-def _leading(column: ColumnDrift) -> DriftTest | None:
-    """Return the test that says most: an alarm before none, then the smallest chance."""
-    return min(column.tests, key=lambda test: (not test.alarm, test.q, -test.effect), default=None)
 
 
 def _chance(q: float) -> str:
@@ -192,25 +179,22 @@ def _plots(columns: Sequence[ColumnDrift], profiles: tuple[Profile, Profile]) ->
 
 def _plot(then: Sketch, now: Sketch, name: str) -> Plot:
     figure, axes = new_figure(width_in=4.2, height_in=2.6)
-    if isinstance(then, NumberSketch) and isinstance(now, NumberSketch):
-        labels = _cumulated(axes, then, now)
-    else:
-        labels = _bars(axes, then, now)
+    labels = _bars(axes, then, now) if isinstance(then, TextSketch) else _cumulated(axes, then, now)
     axes.legend(fontsize=8)
     return svg(figure, title=say("{name}, then and now", name=short(name)), labels=[THEN, NOW, *labels])
 
 
-def _cumulated(axes: Any, then: NumberSketch, now: NumberSketch) -> list[Text]:
+def _cumulated(axes: Any, then: NumberSketch, now: Sketch) -> list[Text]:
     """Draw the share of values below each edge."""
     below = say("share of values below")
     for sketch, label, colour in ((then, THEN, BLUE), (now, NOW, ORANGE)):
         shares = np.cumsum(sketch.bins)[:-1] / max(1, sketch.present)
-        axes.plot(sketch.edges, shares, color=colour, label=str(label), drawstyle="default")
+        axes.plot(then.edges, shares, color=colour, label=str(label))
     axes.set(ylabel=str(below), ylim=(-0.02, 1.02))
     return [below]
 
 
-def _bars(axes: Any, then: TextSketch, now: TextSketch) -> list[Text]:
+def _bars(axes: Any, then: TextSketch, now: Sketch) -> list[Text]:
     """Draw the shares of the values that moved most."""
     others, share = say("all others"), say("share of values")
     shares = [sketch.bins / max(1, sketch.present) for sketch in (then, now)]

@@ -145,7 +145,9 @@ class Window:
             return Quality(labels=labels.height, matched=0)
         columns = [REQUEST_ID, ROW, AT, VERSION, PROBABILITY]
         answers = scan_predictions(answered, deps, span.start - back, span.end, columns=columns)
-        rows = collect(answers.join(labels.lazy(), on=[REQUEST_ID, ROW], how="inner"))
+        matched = answers.join(labels.lazy(), on=[REQUEST_ID, ROW], how="inner")
+        # Joined rows come in any order; the bootstrap draws by place.
+        rows = collect(matched.sort(REQUEST_ID, ROW))
         released = {version: _released(self.registered(version)) for version in rows[VERSION].unique()}
         return assess(rows, labels.height, settings, released, seed=seed)
 
