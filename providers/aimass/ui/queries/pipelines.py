@@ -21,6 +21,10 @@ from aimass.pipelines.model import DAG_PREFIX
 from aimass.ui.queries.results import RESULT, as_mapping
 
 TAG = "aimass"
+ACTIONS = {f"{DAG_PREFIX}{name}" for name in ("rollback", "retire", "batch_predict", "improve")}
+"""DAGs that act on models in use, whatever pipeline made them."""
+WATCHING = f"{DAG_PREFIX}monitor_"
+"""Begins the ids of the DAGs that watch models in use."""
 SHOWN_RUNS = 15
 HEALTH_RUNS = 10
 ACTIVE = ("queued", "running")
@@ -91,6 +95,11 @@ class PipelineRow:
     runs: list[RunRow] = field(default_factory=list)
     evaluation: dict[str, Any] = field(default_factory=dict)
     release: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def makes_models(self) -> bool:
+        """Whether it is a pipeline, and not a DAG that watches models in use or acts on them."""
+        return self.dag_id not in ACTIONS and not self.dag_id.startswith(WATCHING)
 
     @property
     def last(self) -> RunRow | None:

@@ -41,16 +41,17 @@ def overview(
 ) -> HTMLResponse:  # fmt: skip
     """Show it; `q` searches, `show` is a standing to filter by, `sheet` counts from 1, `every` lists every need."""
     readable = readable_dags(reader)
-    rows = pipelines(session, readable)
-    asked = questions(session, reader, {row.dag_id for row in rows})
+    ours = pipelines(session, readable)
+    asked = questions(session, reader, {row.dag_id for row in ours})
     waiting = {each.dag_id for each in asked}
-    for row in rows:
+    for row in ours:
         row.waits = row.dag_id in waiting
     needs = [
-        *_asked([each for each in asked if each.is_mine], rows),
-        *_failing(session, rows),
-        *_unreadable(session, reader, readable, rows),
+        *_asked([each for each in asked if each.is_mine], ours),
+        *_failing(session, ours),
+        *_unreadable(session, reader, readable, ours),
     ]
+    rows = [row for row in ours if row.makes_models]
     found = [row for row in rows if _matches(row, q) and show in ("", row.standing)]
     sheets = max(1, -(-len(found) // PAGE_ROWS))
     sheet = min(max(1, sheet), sheets)
