@@ -1,0 +1,153 @@
+"""HTTP as it comes off the wire: slow, greedy and broken clients are refused in the documented form."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from aimass.core.errors import ConfigError
+from aimass.serving.app import App
+from aimass.serving.config import ServeConfig
+from aimass.serving.protocol import HttpServer
+from aimass.serving.security import Tokens, tls_context
+from tests.services.asking import Asked, load
+from tests.services.folder_registry import ROW
+
+BODY = json.dumps({"rows": [ROW]}).encode()
+HEAD = b"POST /predict/late HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+
+
+class Wire:
+    """A server on a real socket; `talk` sends bytes and returns what comes back until the server closes."""
+
+    def __init__(self, folder: Path, **options: Any) -> None:
+        self.asked = Asked(**options)
+        self.asked.table.put(load(folder))
+        self.server = HttpServer(App(self.asked.engine, Tokens()), self.asked.context.config)
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = listener.getsockname()[1]
+        self.asked.run(self.server.open(listener))
+
+    def talk(self, *pieces: bytes, timeout_s: float = 5.0) -> bytes:
+        async def talk() -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            try:
+                return await asyncio.wait_for(reader.read(), timeout_s)
+            finally:
+                writer.close()
+
+        return self.asked.run(talk())
+
+    def close(self) -> None:
+        self.asked.run(self.server.close(1.0))
+        self.asked.close()
+
+
+@pytest.fixture
+def wire(tmp_path: Path) -> Iterator[Wire]:
+    wire = Wire(tmp_path, header_timeout_s=0.2, body_timeout_s=0.2, max_connections=3, keep_alive_s=0.3)
+    yield wire
+    wire.close()
+
+
+def refusal(answer: bytes) -> tuple[int, str]:
+    """Return status and code of an answer with the documented body."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    document = json.loads(body)
+    assert set(document) == {"error", "code", "request_id"}
+    assert f"x-request-id: {document['request_id']}".encode() in head
+    return int(head.split()[1]), document["code"]
+
+
+def test_a_request_is_answered_and_an_idle_connection_ends(wire: Wire) -> None:
+    answer = wire.talk(HEAD % len(BODY) + BODY)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b'"version":"1"' in answer
+
+
+def test_requests_may_follow_each_other_in_one_piece(wire: Wire) -> None:
+    assert wire.talk((HEAD % len(BODY) + BODY) * 3).count(b"HTTP/1.1 200 OK") == 3
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"", (408, "slow_body")),
+        (b"POST /predict/late HTTP/1.1\r\nhost:", (408, "slow_body")),
+        (HEAD % len(BODY) + BODY[:-1], (408, "slow_body")),
+        (b"nonsense\r\n\r\n", (400, "malformed")),
+        (b"GET /v2 HTTP/1.1\r\nx: " + b"a" * 70_000, (431, "headers_too_large")),
+    ],
+)
+def test_what_does_not_end_or_is_not_http_is_refused(wire: Wire, sent: bytes, expected: tuple[int, str]) -> None:
+    assert refusal(wire.talk(sent)) == expected
+
+
+def test_a_body_that_goes_on_after_its_refusal_ends_the_connection(wire: Wire) -> None:
+    answer = wire.talk(HEAD % 100_000_000 + b"x" * 1000)
+    assert refusal(answer) == (413, "too_large")
+
+
+def test_one_connection_too_many_is_told_so(wire: Wire) -> None:
+    async def crowd() -> bytes:
+        held = [await asyncio.open_connection("127.0.0.1", wire.port) for _ in range(3)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+        answer = await asyncio.wait_for(reader.read(), 5)
+        for _, each in [*held, (reader, writer)]:
+            each.close()
+        return answer
+
+    assert refusal(wire.asked.run(crowd())) == (503, "unavailable")
+
+
+def test_a_client_that_goes_away_is_nobodys_error(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+    async def leave() -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+        writer.write(HEAD % 10 + b"x")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.close()
+        await asyncio.sleep(0.05)
+
+    wire.asked.run(leave())
+    assert caplog.records == []
+
+
+def test_tls_is_spoken_with_the_certificate_of_the_options(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    wire = Wire(tmp_path, tls_cert=cert, tls_key=key)
+
+    async def ask() -> httpx.Response:
+        trust = ssl.create_default_context(cafile=str(cert))
+        async with httpx.AsyncClient(verify=trust) as client:
+            return await client.post(f"https://localhost:{wire.port}/predict/late", json={"rows": [ROW]})
+
+    try:
+        assert wire.asked.run(ask()).status_code == 200
+    finally:
+        wire.close()
+
+
+def test_a_certificate_that_is_none_is_a_mistake_of_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "cert.pem"
+    file.write_text("nothing")
+    with pytest.raises(ConfigError, match="cannot be used for TLS"):
+        tls_context(ServeConfig(tls_cert=file, tls_key=file))
+    assert tls_context(ServeConfig()) is None
