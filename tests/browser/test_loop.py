@@ -1,0 +1,118 @@
+"""The loop closes by itself: a better version takes over, its feed goes wrong, and the version before comes back.
+
+The demo tells its story to the point of recovery; then somebody looks at the pages. What is on the screen is looked at by
+axe-core, and kept as pictures in reports/browser/loop-….
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from demo.home import USER
+from demo.services import STORY, Services
+from demo.story import MODEL
+from demo.traffic import PIPELINE
+from tests.browser.conftest import PICTURES
+from tests.e2e.running import Demo
+from tests.services.browser import Pages, axe, sideways_px
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
+STORY_TIMEOUT_S = 2400.0
+POLL_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo whose story has come to the recovery."""
+    base = tmp_path_factory.mktemp("loop")
+    (base / "pipelines").mkdir()
+    shutil.copy(PIPELINE, base / "pipelines")
+    demo = Demo(base / "demo", base / "pipelines")
+    try:
+        ran = demo.call("run", timeout_s=1500)
+        assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr
+        _wait_for_recovery(demo)
+        yield demo
+    finally:
+        demo.call("down")
+
+
+def test_the_server_has_gone_from_one_to_two_and_back(told: Demo) -> None:
+    lines = _story(told)
+    assert "the server has switched to version 2" in lines
+    assert re.search(r"window .*version 2.*AUC 0\.[89]\d\d", lines)
+    assert "version 1 answers again" in lines
+    assert re.search(r"window .*version 1.*AUC 0\.[67]\d\d.*\n(?:.*\n)*.*recovered", lines)
+    (failed,) = {int(count) for count in re.findall(r"version 1 answers again.*, (\d+) failed", lines)}
+    assert failed == 0
+
+
+@pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("zh", "zh-CN")])
+def test_the_page_shows_what_happened(told: Demo, pages: Pages, language: str, locale: str) -> None:
+    page = _logged_in(told, pages, locale)
+    page.goto(f"{told.home.airflow_url}/aimass/models/{MODEL}/monitor?lang={language}")
+    expect(page.locator("tr.rolled_back")).to_have_count(1)
+    expect(page.locator("tr.rolled_back")).to_contain_text("champion: 2 → 1")
+    expect(page.locator("tr.fired").first).to_be_visible()
+    assert page.locator("svg.curves").count() >= 8
+    assert page.locator("svg.curves .mark").count() >= 2
+    assert page.locator(".heat .hot").count() >= 2
+    _looked_at(page, f"loop-{language}", "monitor")
+
+    page.goto(f"{told.home.airflow_url}/aimass/models/{MODEL}/monitor/live?lang={language}")
+    expect(page.locator("tr.chosen")).to_contain_text("v1")
+    _looked_at(page, f"loop-{language}", "live")
+    pages.forgive("401")
+
+
+def test_the_evidence_is_behind_the_rollback(told: Demo, pages: Pages) -> None:
+    page = _logged_in(told, pages, "en-US")
+    page.goto(f"{told.home.airflow_url}/aimass/models/{MODEL}/monitor")
+    page.locator("tr.rolled_back a", has_text="Evidence").click()
+    expect(page.frame_locator("iframe.report").locator("body")).to_contain_text(MODEL)
+    page.screenshot(path=PICTURES / "loop-en" / "evidence.png", full_page=True)
+    pages.forgive("401")
+
+
+def test_on_a_phone_nothing_scrolls_sideways(told: Demo, pages: Pages) -> None:
+    page = _logged_in(told, pages, "en-US", width=390)
+    page.goto(f"{told.home.airflow_url}/aimass/models/{MODEL}/monitor")
+    assert sideways_px(page) == 0
+    pages.forgive("401")
+
+
+def _wait_for_recovery(demo: Demo) -> None:
+    services = Services(demo.home)
+    deadline = time.monotonic() + STORY_TIMEOUT_S
+    while "recovered" not in (lines := _story(demo)):
+        assert STORY in services.running(), lines
+        assert time.monotonic() < deadline, lines
+        time.sleep(POLL_S)
+
+
+def _story(demo: Demo) -> str:
+    return Services(demo.home).log(STORY).read_text()
+
+
+def _logged_in(demo: Demo, pages: Pages, locale: str, *, width: int = 1280) -> Page:
+    page = pages.open(f"{demo.home.airflow_url}/", locale=locale, width=width)
+    page.locator("input[name=username]").fill(USER)
+    page.locator("input[name=password]").fill(demo.home.secrets["password"])
+    page.locator("button[type=submit]").click()
+    page.wait_for_url(lambda address: "/login" not in address)
+    return page
+
+
+def _looked_at(page: Page, folder: str, name: str) -> None:
+    """Keep a picture of the page, and look at it as those do who cannot see."""
+    (PICTURES / folder).mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=Path(PICTURES / folder / f"{name}.png"), full_page=True)
+    faults = axe(page)
+    assert not faults, "\n".join(faults)
