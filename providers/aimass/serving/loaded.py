@@ -168,7 +168,7 @@ class LoadedModel:
         try:
             place, feeds = self._places.pop()
         except IndexError:
-            place = Block(*(np.empty_like(matrix) for matrix in block))
+            place = Block._make(np.empty_like(matrix) for matrix in block)
             feeds = self.encoder.feeds(place)
         for target, matrix in zip(place, block, strict=True):
             target[...] = matrix

@@ -90,20 +90,30 @@ class Metrics:
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._errors: Count[tuple[str, str, str]] = Count()
         self._told: dict[Any, Any] = {}
-        make = {"registry": self._registry}
+        registry = self._registry
         self._requests = Counter(
-            "aimass_requests", "Requests answered.", ["model", "version", "protocol", "token"], **make
+            "aimass_requests", "Requests answered.", ["model", "version", "protocol", "token"], registry=registry
         )
-        self._failures = Counter("aimass_errors", "Requests refused or failed.", ["model", "code", "protocol"], **make)
-        self._rows = Counter("aimass_rows", "Rows scored.", ["model", "version"], **make)
+        self._failures = Counter(
+            "aimass_errors", "Requests refused or failed.", ["model", "code", "protocol"], registry=registry
+        )
+        self._rows = Counter("aimass_rows", "Rows scored.", ["model", "version"], registry=registry)
         self._latency = Histogram(
-            "aimass_request_seconds", "From a request's first byte to its answer.", ["model"], buckets=LATENCY_S, **make
+            "aimass_request_seconds",
+            "From a request's first byte to its answer.",
+            ["model"],
+            buckets=LATENCY_S,
+            registry=registry,
         )
-        self._batches = Histogram("aimass_batch_rows", "Rows of one run.", ["model"], buckets=BATCH_ROWS, **make)
-        self._queue = Gauge("aimass_queue_rows", "Rows that wait.", ["model"], multiprocess_mode="livesum", **make)
+        self._batches = Histogram(
+            "aimass_batch_rows", "Rows of one run.", ["model"], buckets=BATCH_ROWS, registry=registry
+        )
+        self._queue = Gauge(
+            "aimass_queue_rows", "Rows that wait.", ["model"], multiprocess_mode="livesum", registry=registry
+        )
         self._process = psutil.Process()
         self._own = {
-            name: Gauge(f"aimass_worker_{name}", text, multiprocess_mode="liveall", **make)
+            name: Gauge(f"aimass_worker_{name}", text, multiprocess_mode="liveall", registry=registry)
             for name, text in (
                 ("cpu_seconds", "CPU seconds used by the worker."),
                 ("resident_bytes", "Resident memory of the worker."),

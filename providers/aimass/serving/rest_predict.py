@@ -98,7 +98,7 @@ def read_rows(body: bytes) -> list[dict[str, Any]]:
         rows = _DECODER.decode(body).rows
         if not rows:
             raise MalformedError("The request holds no rows", expected="one row or more")
-        return rows  # type: ignore[return-value]
+        return rows
     except msgspec.ValidationError as error:
         mistake = str(error)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -14,6 +14,7 @@ from aimass.serving.loaded import LoadedModel
 from aimass.serving.rest_predict import headers_of
 from aimass.serving.rest_request import JSON, Request, Response
 from aimass.serving.tensor_rows import block_of, input_metadata
+from aimass.serving.tensors import Array
 
 EXTENSIONS = ["binary_tensor_data", "model_repository(index)"]
 OUTPUT_METADATA = [
@@ -97,7 +98,7 @@ async def infer(engine: Engine, request: Request, version: str | None) -> Respon
     )
     answer = await engine.answer(ask, encode)
     loaded = answer.resolved.loaded
-    outputs = {"probability": answer.probability, "label": answer.label}
+    outputs: dict[str, Array] = {"probability": answer.probability, "label": answer.label}
     body, length = infer_json.write(loaded.name, loaded.version, outputs, parsed, request_id=request.id)
     headers = headers_of(answer.resolved)
     if length is None:

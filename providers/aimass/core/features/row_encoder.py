@@ -50,14 +50,14 @@ class Block(NamedTuple):
 
     def part(self, start: int, stop: int) -> Block:
         """Return the rows from `start` up to `stop`."""
-        return Block(*(np.ascontiguousarray(matrix[:, start:stop]) for matrix in self))
+        return Block._make(np.ascontiguousarray(matrix[:, start:stop]) for matrix in self)
 
     @staticmethod
     def join(blocks: Sequence[Block]) -> Block:
         """Return the rows of all `blocks`, one after the other."""
         if len(blocks) == 1:
             return blocks[0]
-        return Block(*(np.concatenate(matrices, axis=1) for matrices in zip(*blocks, strict=True)))
+        return Block._make(np.concatenate(matrices, axis=1) for matrices in zip(*blocks, strict=True))
 
 
 class RowEncoder:
