@@ -1,7 +1,7 @@
 """The loop closes by itself: a better version takes over, its feed goes wrong, and the version before comes back.
 
-The demo tells its story to the point of recovery; then somebody looks at the pages. What is on the screen is looked at by
-axe-core, and kept as pictures in reports/browser/loop-….
+The demo tells its story to the point of recovery; then somebody looks at the pages. What is on the screen is looked at
+by axe-core, and kept as pictures in reports/browser/loop-….
 """
 
 from __future__ import annotations
