@@ -165,10 +165,13 @@ def test_servers_try_the_target_and_follow(registry: ModelRegistry, deps: Deps, 
     assert endpoint.predict("late", [ROW])["version"] == "2"
 
 
-def test_a_target_that_cannot_answer_is_refused(registry: ModelRegistry, deps: Deps, endpoint: MemoryEndpoint) -> None:
-    plan = choose(REQUEST, registry, deps)
+def test_a_target_that_cannot_answer_is_refused(
+    registry: ModelRegistry, deps: Deps, endpoint: MemoryEndpoint, tmp_path: Path
+) -> None:
+    registry.register(served_package(tmp_path, "late", float("nan")))
+    endpoint.predict("late", [ROW])
+    plan = choose(RollbackRequest(model="late", why="AUC fell", to="4"), registry, deps)
     assert plan is not None
-    endpoint.server.models["late"].recent = [({"origin": "JFK", "distance": None}, {"probability": 0.5, "label": "no"})]
     with pytest.raises(GateRefusedError, match="1 of 1 rows have no answer"):
         verify(plan, {"one": endpoint})
 

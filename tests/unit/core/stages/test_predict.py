@@ -107,10 +107,10 @@ def test_a_run_keeps_its_version_and_the_next_takes_the_new_one(
     assert predict(deps, dataset, shards=2).reused
 
 
-def test_rows_without_an_answer_are_counted(deps: Deps, registry: ModelRegistry) -> None:
-    frame = rows().with_columns(distance=pl.when(pl.col("flight") > 1002).then("distance"))
-    result = predict(deps, publish(deps, frame))
-    assert result.unanswered == 3
+def test_rows_without_an_answer_are_counted(deps: Deps, registry: ModelRegistry, dataset: str, tmp_path: Path) -> None:
+    registry.register(served_package(tmp_path, "late", float("nan")))
+    result = predict(deps, dataset, version="3")
+    assert result.unanswered == (rows()["origin"] == "JFK").sum()
     assert result.mean_probability is not None
 
 
