@@ -116,13 +116,15 @@ def test_a_killed_worker_takes_only_its_own_requests_along_and_every_answer_is_i
 
 
 def test_a_killed_sealing_process_neither_loses_nor_doubles_a_row(tmp_path: Path, registry: FolderRegistry) -> None:
-    with inference_server(tmp_path, registry, store=tmp_path / "store", log_flush_s=0.2) as server:
-        with Load(server).running() as load:
-            for _ in range(5):
-                load.wait_for_more(100)
-                for child in psutil.Process(server.pid).children():
-                    if "aimass.serving.sealing" in child.cmdline():
-                        server.kill(child.pid)
+    with (
+        inference_server(tmp_path, registry, store=tmp_path / "store", log_flush_s=0.2) as server,
+        Load(server).running() as load,
+    ):
+        for _ in range(5):
+            load.wait_for_more(100)
+            for child in psutil.Process(server.pid).children():
+                if "aimass.serving.sealing" in child.cmdline():
+                    server.kill(child.pid)
     found = logged(tmp_path / "store")
     assert sorted(found) == sorted(set(found))
     assert set(load.answered) <= set(found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 CODE_VERSION = 1
 DEFAULT_PROJECT = "default"
 REQUESTS_PER_BATCH = 8192
+LATER_PRIORITY = 10
+"""How much nicer than requests sealing is."""
 
 log = logging.getLogger(__name__)
 
@@ -291,6 +294,7 @@ def main() -> None:
     parser.add_argument("--sampled", type=float, default=1.0)
     options = parser.parse_args()
     set_up_logs()
+    os.nice(LATER_PRIORITY)
     store = Store(options.store)
     for _ in sys.stdin:
         done = seal_all(store, Path(options.journals), sampled=options.sampled)
