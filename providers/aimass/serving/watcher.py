@@ -9,20 +9,11 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, cast, get_args
 
 from aimass.core.errors import CorruptDataError, NotFoundError
-from aimass.core.release.base import ModelRegistry, RegisteredModel, Version
+from aimass.core.release.base import SERVE_TAG, STATE_TAG, TRAFFIC_TAG, ModelRegistry, RegisteredModel, Version
 from aimass.serving.state import ModelEntry, State, Table, VersionRef
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-TRAFFIC_TAG = "aimass.traffic"
-"""Tag of a model: JSON such as ``{"champion": 0.9, "challenger": 0.1}``."""
-
-SERVE_TAG = "aimass.serve"
-"""Tag of a model: ``off`` takes it from every server."""
-
-STATE_TAG = "aimass.state"
-"""Tag of a version: deprecated, draining or archived."""
 
 FILES = ("model.onnx", "graph.json")
 SHA256 = re.compile(r"^[0-9a-f]{64}$")
