@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from aimass.core.monitoring.sketches import Counts, Floats
 
-ENOUGH = 20
+ENOUGH = 10
 """Draws at least as extreme as what was seen after which the chance is known well enough (Besag and Clifford, 1991)."""
-FIRST_DRAWS = 50
+FIRST_DRAWS = 24
 CELLS_AT_ONCE = 2_000_000
 MOST_DRAWS = 1_000_000
 MOST_ROWS = 500_000_000
