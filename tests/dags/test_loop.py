@@ -60,7 +60,6 @@ class Home:
         self.log = done.stdout + done.stderr
         (self.folder / "log.txt").write_text(self.log)
         found: list[dict[str, Any]] = json.loads(answers.read_text())
-        assert found.pop(0)["errors"] == {}
         return found
 
 
