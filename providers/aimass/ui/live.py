@@ -78,9 +78,11 @@ def panels(samples: Sequence[MetricSample], model: str, words: gettext.NullTrans
     _ = words.gettext
     own = [(sample, sample.models.get(model, ModelSample())) for sample in samples]
 
+    span = samples[0].at, samples[-1].at
+
     def drawn(title: str, *items: Curve) -> Panel:
         legend = [(item.name, item.tone) for item in items] if len(items) > 1 else []
-        return Panel(title, curves(items, title=title, floor=0), legend)
+        return Panel(title, curves(items, title=title, floor=0, span=span), legend)
 
     def per_second(counts: Sequence[float]) -> list[tuple[datetime, float | None]]:
         return [(one.at, count / one.interval_s) for one, count in zip(samples, counts, strict=True) if one.interval_s]
