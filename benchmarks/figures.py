@@ -25,9 +25,11 @@ class Figure:
     spread : float
         (largest - smallest) / median over our runs.
     goal : float or None
-        The largest value of `measured` that is still good; None for a figure that is only reported.
+        The largest value that is still good; None for a figure that is only reported.
     judged_by_ratio : bool
         Whether the goal is about ours / peer instead of ours.
+    more_is_better : bool
+        Whether the goal is the smallest good value instead of the largest.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Figure:
     spread: float = 0.0
     goal: float | None = None
     judged_by_ratio: bool = False
+    more_is_better: bool = False
 
     @property
     def ratio(self) -> float | None:
@@ -47,7 +50,9 @@ class Figure:
     def met(self) -> bool:
         """Whether the goal is met; a figure without a goal always is."""
         measured = self.ratio if self.judged_by_ratio else self.ours
-        return self.goal is None or (measured is not None and measured <= self.goal)
+        if self.goal is None or measured is None:
+            return self.goal is None
+        return measured >= self.goal if self.more_is_better else measured <= self.goal
 
     def document(self) -> dict[str, object]:
         """Return the figure for the JSON line."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,11 @@ class Released:
     def rows(self, n_rows: int, seed: int = 1) -> list[dict[str, Any]]:
         """Return rows as a client has them; a missing value is None."""
         return make_rows(n_rows, seed).drop("late").to_dicts()
+
+
+def default_folder() -> Path:
+    """Return where the model and the peers' environments are kept from one benchmark to the next."""
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "aimass-benchmarks"
 
 
 def make_rows(n_rows: int, seed: int) -> pl.DataFrame:

@@ -1,0 +1,93 @@
+"""What our server adds to the least that any could do: requests of one row, c=1 and c=8, one worker.
+
+The limit is a handler in the same HTTP server that runs the same session on a prepared row and returns constant
+bytes; an echo, which runs nothing, is reported beside it. At c=1 the median latency is compared with the session's
+in a Python loop. The server under test does everything that it does in use: it parses JSON, validates, encodes texts
+and nulls, batches, counts, and writes the prediction log.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from aimass.serving.loaded import OUTPUTS
+from benchmarks.figures import Figure, conclude, figure
+from benchmarks.serving.bare import prepared
+from benchmarks.serving.load import Load, load, write_requests
+from benchmarks.serving.model import NAME, Released, default_folder, released
+from benchmarks.serving.servers import free_port, ours, running
+
+GOAL_SHARE = 0.75
+GOAL_ADDED_MS = 0.25
+CONNECTIONS = (1, 8)
+
+
+@contextlib.contextmanager
+def bare(model: Released, folder: Path, kind: str) -> Iterator[int]:
+    """Run the bare handler; yield its port."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.serving.bare", str(port), str(model.folder), kind]
+    with running(command, health=f"http://127.0.0.1:{port}/", log=folder / f"{kind}.log"):
+        yield port
+
+
+def session_p50_ms(model: Released, seconds: float) -> float:
+    """Return the median time of the session on a prepared row in this process."""
+    session, feeds = prepared(model)
+    took: list[float] = []
+    end = time.perf_counter() + seconds
+    while (begin := time.perf_counter()) < end:
+        session.run(OUTPUTS, feeds)
+        took.append(time.perf_counter() - begin)
+    return statistics.median(took) * 1e3
+
+
+def main() -> int:
+    """Measure and judge."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.serve_limit", description=__doc__)
+    parser.add_argument("--long", action="store_true", help="15 s a run instead of 4")
+    seconds = 15.0 if parser.parse_args().long else 4.0
+    model = released(default_folder())
+    runs: dict[tuple[str, int], list[Load]] = {}
+    alone_ms: list[float] = []
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aimass-limit-")))
+        bodies = [json.dumps({"rows": [row]}).encode() for row in model.rows(200)]
+        requests = write_requests(folder / "requests.json", f"/predict/{NAME}", bodies)
+        ports = {"ours": stack.enter_context(ours(model, folder))}
+        ports |= {kind: stack.enter_context(bare(model, folder, kind)) for kind in ("session", "echo")}
+        for _ in range(5):
+            alone_ms.append(session_p50_ms(model, 1.0))
+            for connections in CONNECTIONS:
+                for kind, port in ports.items():
+                    seen = load(port, requests, connections=connections, seconds=seconds, expect='"probability"')
+                    runs.setdefault((kind, connections), []).append(seen)
+    return conclude("serve_limit", _figures(runs, alone_ms))
+
+
+def _figures(runs: dict[tuple[str, int], list[Load]], alone_ms: list[float]) -> list[Figure]:
+    figures = []
+    for connections in CONNECTIONS:
+        rates = {kind: [seen.per_s for seen in runs[kind, connections]] for kind in ("ours", "session", "echo")}
+        share = figure(f"c={connections}: ours, bare handler", rates["ours"], "/s", peer=rates["session"])
+        figures.append(replace(share, goal=GOAL_SHARE, judged_by_ratio=True, more_is_better=True))
+        figures.append(figure(f"c={connections}: ours, echo", rates["ours"], "/s", peer=rates["echo"]))
+    latency_ms = [seen.p50_ms for seen in runs["ours", 1]]
+    figures.append(figure("c=1: p50, session in process", latency_ms, "ms", peer=alone_ms))
+    added = [ours_ms - alone for ours_ms, alone in zip(latency_ms, alone_ms, strict=True)]
+    figures.append(figure("c=1: added p50", added, "ms", goal=GOAL_ADDED_MS))
+    errors = [float(seen.errors) for each in runs.values() for seen in each]
+    return [*figures, Figure("errors", sum(errors), "", goal=0)]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
