@@ -153,7 +153,7 @@ def test_what_is_in_use_is_not_retired(told: dict[str, Any]) -> None:
 def test_a_version_goes_out_of_use_step_by_step(told: dict[str, Any]) -> None:
     found = told["retired"]
     assert set(found["states"].values()) == {"success"}, found
-    assert found["results"]["archive"] == "archived"
+    assert found["results"]["archive"] == {"archive": "archived"}
 
 
 def test_only_pipelines_that_release_may_be_asked_for_a_better_model(told: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from aimass.core import settings
 from aimass.core.errors import NotFoundError, UnreachableError
+from aimass.core.features.raw import MASK_SUFFIX
 from aimass.core.release.base import DIGEST_TAG, NEWEST_VERSIONS, Package, RegisteredModel, Version, check_graph
 from aimass.core.storage import file_digest
 
@@ -167,7 +168,8 @@ def write_model(folder: Path, bias: float, columns: Sequence[Mapping[str, str]])
     """
     shapes = {"string": TensorProto.STRING, "float": TensorProto.DOUBLE, "int": TensorProto.INT64}
     inputs = [helper.make_tensor_value_info(column["name"], shapes[column["kind"]], ["N"]) for column in columns]
-    inputs.append(helper.make_tensor_value_info("stops__missing", TensorProto.BOOL, ["N"]))
+    masks = [column["name"] + MASK_SUFFIX for column in columns if column["kind"] == "int"]
+    inputs += [helper.make_tensor_value_info(name, TensorProto.BOOL, ["N"]) for name in masks]
     nodes = [
         helper.make_node("Cast", ["distance"], ["far"], to=TensorProto.FLOAT),
         helper.make_node("Cast", ["stops"], ["many"], to=TensorProto.FLOAT),
