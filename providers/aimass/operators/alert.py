@@ -134,7 +134,8 @@ def order_document(order: Order, watch: Watch, entry: AlertEntry) -> dict[str, A
     shared = {"model": order.model, "why": order.why, "endpoint": ",".join(watch.endpoints)}
     confs = {
         "rollback": {**shared, "alias": order.alias, "leave": order.version, "evidence": order.evidence},
-        "retire": {**shared, "version": order.version},
+        # The rule judges a version by its alias: without force, that very alias would forbid what the rule asks for.
+        "retire": {**shared, "version": order.version, "force": True},
         "retrain": {**shared, "alias": order.alias, "pipeline": watch.pipeline},
     }
     # Every log has one entry of that number: an incident of another project's model has another one.
