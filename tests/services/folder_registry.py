@@ -73,6 +73,14 @@ class FolderRegistry:
         assert found is not None
         return found
 
+    def grow(self, name: str, version: str, size_bytes: int) -> None:
+        """Let a version's graph be larger by so much."""
+        file = self.file(name, version, "model.onnx")
+        graph = onnx.load_model(str(file))
+        graph.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros(size_bytes, dtype=np.uint8), "weight"))
+        onnx.save_model(graph, str(file))
+        self.redigest(name, version)
+
     def redigest(self, name: str, version: str) -> None:
         """Have a version's digest be that of its file as it is now."""
         self.set_tags(name, version, {DIGEST_TAG: file_digest(self.file(name, version, "model.onnx"))})

@@ -56,6 +56,7 @@ def _serve(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def _replay(parser: argparse.ArgumentParser, words: list[str]) -> int:
+    from aimass.serving.registry import registry_of
     from aimass.serving.replay import replay, told
 
     parser.description = "Answer a logged request anew, and say whether the answer has the same bits."
@@ -63,7 +64,8 @@ def _replay(parser: argparse.ArgumentParser, words: list[str]) -> int:
     parser.add_argument("--model", help="its model; all are searched when left out")
     add_options(parser)
     given = parser.parse_args(words)
-    found = replay(read_config(given), given.request_id, model=given.model)
+    config = read_config(given)
+    found = replay(config, registry_of(config), given.request_id, model=given.model)
     print(told(found))  # noqa: T201
     return 0 if found.is_equal else NOT_WELL
 

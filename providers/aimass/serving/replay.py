@@ -16,10 +16,11 @@ import numpy as np
 from aimass.core.deps import Deps
 from aimass.core.errors import NotFoundError
 from aimass.core.monitoring import log as layout
+from aimass.core.release.base import ModelRegistry
 from aimass.serving.cache import Cache
 from aimass.serving.config import ServeConfig
 from aimass.serving.loaded import LoadedModel
-from aimass.serving.registry import deps_of, registry_of
+from aimass.serving.registry import deps_of
 from aimass.serving.shadow import block_of
 from aimass.serving.watcher import Watcher
 
@@ -61,7 +62,7 @@ class Replayed:
         return self.differing_rows == 0
 
 
-def replay(config: ServeConfig, request_id: str, *, model: str | None = None) -> Replayed:
+def replay(config: ServeConfig, registry: ModelRegistry, request_id: str, *, model: str | None = None) -> Replayed:
     """Find a request in the prediction log, fetch the version that answered, and run it on the same rows.
 
     Raises
@@ -72,8 +73,7 @@ def replay(config: ServeConfig, request_id: str, *, model: str | None = None) ->
     deps = deps_of(config)
     project, name, facts, frame = _find(deps, request_id, model)
     digest = str(facts["digest"])
-    watcher = Watcher(registry_of(config), config.models)
-    config.cache_dir.mkdir(parents=True, exist_ok=True)
+    watcher = Watcher(registry)
     with tempfile.TemporaryDirectory(prefix="aimass-replay-") as folder:
         cache = Cache(Path(folder), "replay")
         files = cache.obtain(digest, lambda to: watcher.fetch(name, facts["version"], digest, to))

@@ -129,6 +129,7 @@ class WorkerTable:
 
     def known_columns(self, model: str) -> frozenset[str]:
         """Return the raw columns of every version of the model that the server has seen."""
+        self._turn()
         found = self._models.get(model)
         return found.columns if found is not None else frozenset()
 
