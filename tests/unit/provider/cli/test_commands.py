@@ -14,7 +14,7 @@ from aimass.pipelines.load import load_pipeline
 Airflow = Callable[..., Any]
 COMMANDS = [
     ["init"], ["pipeline", "new"], ["pipeline", "list"], ["pipeline", "validate"], ["pipeline", "run"],
-    ["pipeline", "status"], ["settings", "apply"], ["gc"],
+    ["pipeline", "status"], ["monitor", "check"], ["settings", "apply"], ["gc"],
 ]  # fmt: skip
 
 
@@ -47,6 +47,25 @@ def test_init_writes_what_an_airflow_needs_and_keeps_what_was_changed(airflow: A
     assert dag_file.read_text() == "mine"
     assert airflow("init", str(tmp_path), "--force").code == 0
     assert dag_file.read_text() != "mine"
+
+
+def test_init_writes_every_dag_file_of_the_checkout(airflow: Airflow, tmp_path: Path, root: Path) -> None:
+    assert airflow("init", str(tmp_path)).code == 0
+    ours = {file.name for file in (root / "dags").glob("*.py")}
+    assert {file.name for file in (tmp_path / "dags").glob("*.py")} == ours
+
+
+def test_monitor_check_says_what_is_wrong_where(airflow: Airflow, tmp_path: Path, root: Path) -> None:
+    shipped = root / "include" / "alerts"
+    assert airflow("monitor", "check", "--alerts", str(shipped)).code == 0
+    (tmp_path / "late.yaml").write_text("model: late\nrules:\n  - {name: a, metric: acu, below: 1}\n")
+    done = airflow("monitor", "check", "late", "--alerts", str(tmp_path))
+    assert done.code == 1
+    assert "rules.0.metric" in done.err
+    assert "(line 3)" in done.err
+    done = airflow("monitor", "check", "lat", "--alerts", str(tmp_path))
+    assert done.code == 2
+    assert "Known: late" in done.err
 
 
 def test_the_sample_is_the_pipeline_of_the_demo(root: Path) -> None:
