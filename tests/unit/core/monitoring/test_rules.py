@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimass.core.errors import ConfigError
-from aimass.core.monitoring.rules import Rule, Watch, metric_names
+from aimass.core.monitoring.rules import SERVING_METRICS, WINDOW_METRICS, Rule, Watch, metric_names
 from aimass.core.settings import parse_settings
 
 RULE = {"name": "drift", "metric": "drifted_columns", "above": 0}
@@ -66,6 +67,13 @@ def test_aliases_are_those_of_the_registry(alias: str) -> None:
 
 def test_metrics_have_one_name() -> None:
     assert len(metric_names()) == len(set(metric_names()))
+
+
+@pytest.mark.parametrize("model", [Rule, Watch])
+def test_the_page_of_rules_has_every_key_and_metric(model: type[Rule] | type[Watch], root: Path) -> None:
+    page = (root / "docs" / "rules.md").read_text(encoding="utf-8")
+    assert [name for name in model.model_fields if f"`{name}`" not in page] == []
+    assert [name for name in (*WINDOW_METRICS, *SERVING_METRICS) if f"`{name}`" not in page] == []
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 1e6), st.booleans())
