@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from aimass.core.errors import AimassError, UnreachableError
+from aimass.core.errors import UnreachableError
 from aimass.serving.link import Link, RemoteError
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 SHORT_LIFE_S = 10.0
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 10.0
-KILL_GRACE_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +93,7 @@ class Fleet:
         self._bring_up = bring_up
         self._ended = ended
         self._stopping = False
+        self._processes: set[asyncio.subprocess.Process] = set()
         self._keepers: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -141,13 +141,13 @@ class Fleet:
         UnreachableError
             No worker runs, or one died of it.
         """
-        first, *others = list(self.workers.values()) or [None]
-        if first is None:
+        workers = list(self.workers.values())
+        if not workers:
             raise UnreachableError("No worker runs now", hint="See the log; it is tried again")
-        answers = await self._ask([first], method, body, kind, timeout_s)
+        answers = await self._ask(workers[:1], method, body, kind, timeout_s)
         if not answers:
             raise UnreachableError("The worker that tried it died or hung", hint="See the log; it is tried again")
-        return answers + await self._ask(others, method, body, kind, timeout_s)
+        return answers + await self._ask(workers[1:], method, body, kind, timeout_s)
 
     async def ask_one(self, method: str, body: Any = None, kind: Any = None, *, timeout_s: float = 60.0) -> Any:
         """Ask some worker; raises what `ask_in_turn` raises."""
@@ -182,15 +182,16 @@ class Fleet:
         self._stopping = True
         for listener in self._listeners:
             listener.close()
-        workers = list(self.workers.values())
-        for worker in workers:
+        for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
-                worker.process.send_signal(signal.SIGTERM)
+                process.send_signal(signal.SIGTERM)
         if self._keepers:
             await asyncio.wait(self._keepers, timeout=timeout_s)
-        for worker in list(self.workers.values()):
-            log.warning("worker %d did not end within %g s and is killed", worker.process.pid, timeout_s)
-            worker.kill()
+        for process in list(self._processes):
+            log.warning("worker %d did not end within %g s and is killed", process.pid, timeout_s)
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -198,9 +199,13 @@ class Fleet:
     async def _keep(self, slot: int) -> None:
         """Have a worker in `slot` until the server stops."""
         pause_s = FIRST_PAUSE_S
-        while not self._stopping:
+        while True:
             started = time.monotonic()
-            await self._live(slot)
+            try:
+                await self._live(slot)
+            except Exception:
+                # Whatever went wrong with this one, the next may live.
+                log.exception("a worker could not be kept")
             if self._stopping:
                 return
             self.deaths += 1
@@ -217,25 +222,22 @@ class Fleet:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, *arguments, pass_fds=inherited, start_new_session=False
             )
+        self._processes.add(process)
         link = Link(lambda method, body: self._answer(worker, method, body))
         worker = Worker(slot, process, link)
         await link.open(ours)
         running = asyncio.create_task(link.run())
         try:
             await self._bring_up(worker, listener)
-        except AimassError as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, a worker that is not like the others must go)
             log.error("worker %d could not be brought up: %s", process.pid, error)
             worker.kill()
-        try:
-            code = await process.wait()
-            if not self._stopping:
-                log.error("worker %d ended with %d", process.pid, code)
-        finally:
-            if self.workers.get(slot) is worker:
-                del self.workers[slot]
-            link.close()
-            await asyncio.gather(running, return_exceptions=True)
-            if process.returncode is None:
-                worker.kill()
-                await process.wait()
-            self._ended(worker)
+        code = await process.wait()
+        if not self._stopping:
+            log.error("worker %d ended with %d", process.pid, code)
+        self._processes.discard(process)
+        if self.workers.get(slot) is worker:
+            del self.workers[slot]
+        link.close()
+        await asyncio.gather(running, return_exceptions=True)
+        self._ended(worker)

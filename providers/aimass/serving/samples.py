@@ -52,7 +52,7 @@ class Samples:
 
         def grown(name: str) -> float:
             pairs = zip(workers, earlier, strict=True)
-            return sum(getattr(now, name) - (getattr(then, name) if then else 0) for now, then in pairs)
+            return float(sum(getattr(now, name) - (getattr(then, name) if then else 0) for now, then in pairs))
 
         self._kept.append(
             MetricSample(
