@@ -132,7 +132,10 @@ class App:
             return
         request = Request(scope, receive, self._limit)
         try:
-            response = await self._answer(request)
+            found = route(request.path)
+            request.model = found.model
+            self._admit(request, found)
+            response = await found.handler(self._engine, request)
         except DisconnectedError:
             return
         except Exception as error:  # noqa: BLE001 - whatever happens, the caller gets the documented body
@@ -141,15 +144,12 @@ class App:
             self._note(request, response.status)
         await response.send(send, request.id, head_only=request.method == "HEAD")
 
-    async def _answer(self, request: Request) -> Response:
-        found = route(request.path)
-        request.model = found.model
+    def _admit(self, request: Request, found: Route) -> None:
         if request.method not in found.methods:
             raise MethodNotAllowedError(f"{request.path[:128]} does not take {request.method}", known=found.methods)
-        if found.access != "open":
+        if self._tokens.are_wanted and found.access != "open":
             model = found.model if found.access == "model" else None
             request.token = self._tokens.check(request.text(b"authorization"), model).name
-        return await found.handler(self._engine, request)
 
     def _refuse(self, request: Request, error: Exception) -> Response:
         answer = answer_of(error)

@@ -66,10 +66,10 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._is_scheduled = False
+        self._is_running = False
         self._is_crowded = False
         self._ran_this_turn = False
         self._singles = 0
-        self._rows_per_s = 0.0
 
     def run_at_once(self, block: Block) -> Scores | None:
         """Return probabilities and labels of the rows; None where the model is busy or slow: await `run` then."""
@@ -96,8 +96,8 @@ class Batcher:
         self._admit(n_rows)
         self.queued_rows += n_rows
         try:
-            if self._is_cheap(n_rows) and not self._config.batch_wait_ms:
-                return await self._submit(block)
+            if not self._is_running and not self._config.batch_wait_ms and self._is_cheap(n_rows):
+                return await self._submit(block)  # in the next turn of the loop: no need to watch the time
             async with asyncio.timeout(timeout_s):
                 return await self._in_parts(block)
         except TimeoutError:
@@ -126,7 +126,7 @@ class Batcher:
             )
 
     def _retry_after_s(self) -> float:
-        return max(1.0, math.ceil(self.queued_rows / self._rows_per_s)) if self._rows_per_s else 1.0
+        return max(1.0, math.ceil(self.queued_rows * self._loaded.costs.row_ms / 1e3))
 
     async def _in_parts(self, block: Block) -> Scores:
         """Submit a large request piece by piece, so that others come between."""
@@ -159,12 +159,12 @@ class Batcher:
             self._give(batch, self._try(block))
             self._go_on()
         else:
-            self._is_scheduled = True
+            self._is_scheduled = self._is_running = True
             running = self._loop.run_in_executor(self._pool, self._try, block)
             running.add_done_callback(lambda done: self._finish(batch, done))
 
     def _finish(self, batch: list[_Waiting], done: asyncio.Future[Scores | Exception]) -> None:
-        self._is_scheduled = False
+        self._is_scheduled = self._is_running = False
         self._give(batch, done.result())
         self._go_on()
 
@@ -202,12 +202,12 @@ class Batcher:
             return error
 
     def _timed(self, block: Block) -> Scores:
+        loaded = self._loaded
         start = time.perf_counter()
-        scores = self._loaded.run(block)
-        took_s = time.perf_counter() - start
+        scores = loaded.run(block)
+        took_ms = (time.perf_counter() - start) * 1e3
         n_rows = block.n_rows
-        self._loaded.costs.note(n_rows, took_s * 1e3)
-        self._rows_per_s += 0.2 * (n_rows / took_s - self._rows_per_s)
+        loaded.costs.note(n_rows, took_ms)
         self.tally.ran(n_rows)
         return scores
 

@@ -51,6 +51,12 @@ class Costs:
         """Return what `n_rows` should take in ms; infinite where nothing of that size was seen."""
         return self._ms[n_rows.bit_length()]
 
+    @property
+    def row_ms(self) -> float:
+        """What a row takes in batches of the best size seen; 0 where nothing was seen."""
+        best = min(ms / (1 << size >> 1 or 1) for size, ms in enumerate(self._ms))
+        return best if math.isfinite(best) else 0.0
+
 
 @dataclass(eq=False)
 class LoadedModel:

@@ -75,6 +75,11 @@ class Tokens:
             raise ConfigError(f"{file} holds no token", expected=f"lines of the form {_LINE_FORM}")
         return cls(found)
 
+    @property
+    def are_wanted(self) -> bool:
+        """Whether a request needs one."""
+        return bool(self._tokens)
+
     def check(self, authorization: str, model: str | None = None) -> Token:
         """Return who asks for `model`, or (None) for what concerns the whole server.
 

@@ -22,6 +22,7 @@ from aimass.core.features.raw import MASK_SUFFIX, RawColumn
 from aimass.core.reserved import NULL_STRING
 
 _NONE = type(None)
+_FLOATS = frozenset({float, _NONE})
 _NUMBERS = frozenset({float, int, bool, _NONE})
 _INTS = frozenset({int, bool, _NONE})
 _INT64_END = float(1 << 63)
@@ -46,7 +47,7 @@ class Block(NamedTuple):
     @property
     def n_rows(self) -> int:
         """Number of rows."""
-        return int(self.floats.shape[1])
+        return self.floats.shape[1]
 
     def part(self, start: int, stop: int) -> Block:
         """Return the rows from `start` up to `stop`."""
@@ -84,6 +85,7 @@ class RowEncoder:
         self._dates = [(at, column) for at, column in enumerate(self.ints) if column.kind == "date"]
         groups = [[column.name for column in group] for group in (self.strings, self.floats, self.ints)]
         self._pickers = [_picker(names) for names in groups]
+        self._pick_strings, self._pick_floats, self._pick_ints = self._pickers
         self._feed_names = [*chain(*groups), *(name + MASK_SUFFIX for name in groups[2])]
 
     def encode(self, rows: Sequence[Row], *, ignore: Container[str] = ()) -> Block:
@@ -103,17 +105,19 @@ class RowEncoder:
         DataError
             A text is the reserved one.
         """
-        n_rows, width = len(rows), len(self.columns)
+        n_rows = len(rows)
         try:
-            strings, floats, ints = [_cells(pick, rows) for pick in self._pickers]
+            if n_rows == 1:
+                (row,) = rows
+                strings, floats, ints = self._pick_strings(row), self._pick_floats(row), self._pick_ints(row)
+            else:
+                strings, floats, ints = (tuple(chain.from_iterable(map(pick, rows))) for pick in self._pickers)
         except KeyError:
             raise self._misses_one(rows) from None
-        for at, row in enumerate(rows):
-            if len(row) != width:
-                self._check_others(at, row, ignore)
-        return Block(
-            self._string_matrix(strings, n_rows), self._float_matrix(floats, n_rows), *self._int_matrices(ints, n_rows)
-        )
+        if sum(map(len, rows)) != n_rows * len(self.columns):
+            self._check_others(rows, ignore)
+        whole, missing = self._int_matrices(ints, n_rows)
+        return Block(self._string_matrix(strings, n_rows), self._float_matrix(floats, n_rows), whole, missing)
 
     def feeds(self, block: Block) -> Feeds:
         """Return what an ONNX session is fed: views into the block's matrices, by input."""
@@ -129,13 +133,15 @@ class RowEncoder:
         return _by_column(np.array(texts, dtype=object), n_rows)
 
     def _float_matrix(self, cells: Cells, n_rows: int) -> npt.NDArray[np.float64]:
-        if _NUMBERS.issuperset(map(type, cells)):
+        types = set(map(type, cells))
+        if types <= _NUMBERS:
             try:
                 values = np.array(cells, dtype=np.float64)
             except OverflowError:
                 values = _BEYOND
-            # One look for infinities and for whole numbers beyond 64 bits; NaN is neither.
-            if not np.count_nonzero(np.abs(values) >= _INT64_END):
+            # Infinities are missing, and so are whole numbers beyond 64 bits; what has neither is done.
+            n_given = len(cells) - cells.count(None)
+            if np.count_nonzero(np.isfinite(values)) == n_given and (types <= _FLOATS or not _beyond(values)):
                 return _by_column(values, n_rows)
         return _by_column(np.array(_canonical(cells, self.floats), dtype=np.float64), n_rows)
 
@@ -164,10 +170,11 @@ class RowEncoder:
         )
         return missing_column(column.name, rows[at], where=f"row {at}")
 
-    def _check_others(self, at: int, row: Row, ignore: Container[str]) -> None:
-        for name in row:
-            if name not in self._names and name not in ignore:
-                raise self._unknown(name, where=f"row {at}")
+    def _check_others(self, rows: Sequence[Row], ignore: Container[str]) -> None:
+        for at, row in enumerate(rows):
+            for name in row:
+                if name not in self._names and name not in ignore:
+                    raise self._unknown(name, where=f"row {at}")
 
     def _unknown(self, name: str, *, where: str) -> SchemaMismatchError:
         nearest = nearest_name(name, self._names)
@@ -201,8 +208,8 @@ def _picker(names: Sequence[str]) -> Callable[[Row], Cells]:
     return lambda row: (row[name],)
 
 
-def _cells(pick: Callable[[Row], Cells], rows: Sequence[Row]) -> Cells:
-    return pick(rows[0]) if len(rows) == 1 else tuple(chain.from_iterable(map(pick, rows)))
+def _beyond(values: npt.NDArray[np.float64]) -> bool:
+    return bool(np.count_nonzero(np.abs(values) >= _INT64_END))
 
 
 def _by_column(values: npt.NDArray[Any], n_rows: int) -> npt.NDArray[Any]:
