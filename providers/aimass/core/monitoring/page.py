@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,17 +38,13 @@ ANSWERS = {
 THEN, NOW = say("then"), say("now")
 
 
-def monitor_page(result: MonitorResult, profiles: tuple[Profile, Profile] | None) -> str:
-    """Return ``report.html``.
+Drawn = list[tuple[Plot, Text | str]]
+"""Plots with their captions."""
 
-    Parameters
-    ----------
-    result : MonitorResult
-        What was found.
-    profiles : (Profile, Profile) or None
-        The reference and the window, where they were compared.
-    """
-    columns = sorted(result.drift.columns, key=_urgency) if result.drift else []
+
+def monitor_page(result: MonitorResult, plots: Drawn) -> str:
+    """Return ``report.html`` of what was found; the plots are those of `draw_plots`."""
+    columns = _by_urgency(result)
     answers = [result.drift.probability, result.drift.label] if result.drift else []
     return render(
         "monitor.html",
@@ -62,10 +57,14 @@ def monitor_page(result: MonitorResult, profiles: tuple[Profile, Profile] | None
         answers=[_line(column) for column in answers],
         columns=[_line(column) for column in columns[:MOST_COLUMNS]],
         left_out=max(0, len(columns) - MOST_COLUMNS),
-        plots=_plots(columns, profiles) if profiles else [],
+        plots=plots,
         qualities=[_quality(each) for each in result.quality.versions] if result.quality else [],
         versions=sorted(result.rows_by_version.items(), key=lambda item: -item[1]),
     )
+
+
+def _by_urgency(result: MonitorResult) -> list[ColumnDrift]:
+    return sorted(result.drift.columns, key=_urgency) if result.drift else []
 
 
 def _urgency(column: ColumnDrift) -> tuple[bool, float, float]:
@@ -165,13 +164,21 @@ def _quality(judged: VersionQuality) -> dict[str, Any]:
     }
 
 
-def _plots(columns: Sequence[ColumnDrift], profiles: tuple[Profile, Profile]) -> list[tuple[Plot, Text | str]]:
-    """Return a plot of the answers and of the columns that moved most, each with its caption."""
+def draw_plots(result: MonitorResult, profiles: tuple[Profile, Profile] | None) -> Drawn:
+    """Return a plot of the answers and of the columns that moved most, each with its caption; once for all languages.
+
+    Parameters
+    ----------
+    result : MonitorResult
+        What was found.
+    profiles : (Profile, Profile) or None
+        The reference and the window, where they were compared.
+    """
+    if profiles is None:
+        return []
     then, now = profiles
-    drawn: list[tuple[Plot, Text | str]] = [
-        (_plot(then.answers[PROBABILITY], now.answers[PROBABILITY], "probability"), ANSWERS["probability"])
-    ]
-    for column in [each for each in columns if each.kind != "date"][: MOST_PLOTS - 1]:
+    drawn: Drawn = [(_plot(then.answers[PROBABILITY], now.answers[PROBABILITY], "probability"), ANSWERS["probability"])]
+    for column in [each for each in _by_urgency(result) if each.kind != "date"][: MOST_PLOTS - 1]:
         name = column.column
         drawn.append((_plot(then.columns[name], now.columns[name], name), short(name)))
     return drawn
