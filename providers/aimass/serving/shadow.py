@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from aimass.core.features.raw import RawColumn
 from aimass.core.features.row_encoder import Block, RowEncoder
 from aimass.core.reserved import NULL_STRING
 from aimass.serving.context import PredictionRecord
-from aimass.serving.loaded import LoadedModel
+from aimass.serving.loaded import Labels, LoadedModel, Probabilities
 
 ROWS_OF_A_REQUEST = 16
 """How many rows of one request the ring keeps."""
@@ -63,6 +63,15 @@ class TrialOutcome(msgspec.Struct):
     first_failure: str = ""
 
 
+class _Kept(NamedTuple):
+    at: float
+    version: str
+    encoder: RowEncoder
+    block: Block
+    probability: Probabilities
+    label: Labels
+
+
 class Recent:
     """The last requests of each model.
 
@@ -74,7 +83,7 @@ class Recent:
 
     def __init__(self, rows: int) -> None:
         self._rows = rows
-        self._rings: dict[str, deque[tuple[PredictionRecord, str, RowEncoder]]] = {}
+        self._rings: dict[str, deque[_Kept]] = {}
 
     def append(self, record: PredictionRecord) -> None:
         """Keep a request; not its model, which may leave memory meanwhile."""
@@ -82,30 +91,28 @@ class Recent:
         ring = self._rings.get(loaded.name)
         if ring is None:
             ring = self._rings[loaded.name] = deque(maxlen=max(1, self._rows))
-        if len(record.probability) > ROWS_OF_A_REQUEST:
-            record = record._replace(
-                block=record.block.part(0, ROWS_OF_A_REQUEST),
-                probability=record.probability[:ROWS_OF_A_REQUEST].copy(),
-                label=record.label[:ROWS_OF_A_REQUEST].copy(),
-            )
-        ring.append((record._replace(resolved=None), loaded.version, loaded.encoder))  # type: ignore[arg-type]
+        block, probability, label = record.block, record.probability, record.label
+        if len(probability) > ROWS_OF_A_REQUEST:
+            block = block.part(0, ROWS_OF_A_REQUEST)
+            probability, label = probability[:ROWS_OF_A_REQUEST].copy(), label[:ROWS_OF_A_REQUEST].copy()
+        ring.append(_Kept(record.at, loaded.version, loaded.encoder, block, probability, label))
 
     def newest(self, name: str, rows: int) -> list[RecentRequest]:
         """Return the newest requests of a model that together have about `rows` rows."""
         found: list[RecentRequest] = []
-        for record, version, encoder in reversed(self._rings.get(name, ())):
+        for kept in reversed(self._rings.get(name, ())):
             if rows <= 0:
                 break
-            taken = min(rows, len(record.probability))
+            taken = min(rows, len(kept.probability))
             rows -= taken
             found.append(
                 RecentRequest(
-                    record.at,
-                    version,
-                    {column.name: str(column.kind) for column in encoder.columns},
-                    columns_of(record.block.part(0, taken), encoder),
-                    record.probability[:taken].tolist(),
-                    record.label[:taken].tolist(),
+                    kept.at,
+                    kept.version,
+                    {column.name: str(column.kind) for column in kept.encoder.columns},
+                    columns_of(kept.block.part(0, taken), kept.encoder),
+                    kept.probability[:taken].tolist(),
+                    kept.label[:taken].tolist(),
                 )
             )
         return found

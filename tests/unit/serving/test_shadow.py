@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from typing import Any
 
 import numpy as np
@@ -66,7 +68,10 @@ def test_the_ring_keeps_the_newest_and_lets_go_of_models() -> None:
     assert all(request.n_rows == 16 for request in found)
     assert sum(request.n_rows for request in ring.newest("late", 20)) == 20
     assert ring.newest("other", 5) == []
-    assert ring._rings["late"][0][0].resolved is None
+    left = weakref.ref(loaded)
+    del loaded
+    gc.collect()
+    assert left() is None
 
 
 def test_a_good_version_answers_what_was_asked_of_the_one_before() -> None:
