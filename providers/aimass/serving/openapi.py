@@ -15,6 +15,7 @@ from aimass.core.features.raw import RawColumn
 from aimass.serving.context import ModelTable
 from aimass.serving.errors import ServingError
 from aimass.serving.loaded import LoadedModel
+from aimass.serving.tensors import DATATYPES
 
 Document = dict[str, Any]
 
@@ -93,7 +94,7 @@ _SHARED: Document = {
         "properties": {
             "name": {"type": "string"},
             "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "maxItems": 2},
-            "datatype": {"type": "string"},
+            "datatype": {"enum": list(DATATYPES)},
             "data": {"type": "array"},
             "parameters": {"type": "object"},
         },
@@ -108,7 +109,7 @@ def document(table: ModelTable) -> Document:
         "/v2": {"get": _get("What server this is", "Protocol")},
         "/v2/health/live": {"get": _get("Whether the process answers", "Protocol")},
         "/v2/health/ready": {"get": _get("Whether the server should get requests", "Protocol")},
-        "/v2/repository/index": {"get": _get("The versions in memory", "Protocol")},
+        "/v2/repository/index": {method: _get("The versions in memory", "Protocol") for method in ("get", "post")},
     }
     schemas = dict(_SHARED)
     for loaded in models:

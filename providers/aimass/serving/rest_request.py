@@ -80,17 +80,15 @@ class Request:
         Raises
         ------
         MalformedError
-            One is unknown, or there twice.
+            One is unknown, there twice, or empty.
         """
         if not self._query:
             return {}
         found: dict[str, str] = {}
         for name, value in parse_qsl(self._query.decode("latin-1"), keep_blank_values=True):
-            if name not in allowed or name in found:
-                raise MalformedError(
-                    f"The query's parameter {name[:64]!r} is {'there twice' if name in found else 'unknown'}",
-                    known=allowed,
-                )
+            wrong = "unknown" if name not in allowed else "there twice" if name in found else "" if value else "empty"
+            if wrong:
+                raise MalformedError(f"The query's parameter {name[:64]!r} is {wrong}", known=allowed)
             found[name] = value
         return found
 
