@@ -174,7 +174,10 @@ def _paths(name: str) -> Document:
     }
     choice = [
         {"name": each, "in": "query", "schema": {"type": "string", "minLength": 1}, "description": text}
-        for each, text in (("version", "Number of the version that answers."), ("alias", "Alias that answers."))
+        for each, text in (
+            ("version", "Number of the version that answers."),
+            ("alias", "Alias that answers, where no version is named."),
+        )
     ]
     return {
         f"/predict/{name}": {

@@ -1,7 +1,7 @@
 """``POST /predict/<model>``: rows as JSON objects in, probabilities and class names out.
 
 The body is ``{"rows": [{"<column>": <value>, …}, …]}``; every raw column of the model is there, null where it is
-missing. ``?version=`` or ``?alias=`` choose; without them the model's traffic weights do.
+missing. ``?version=``, else ``?alias=`` choose; without them the model's traffic weights do.
 """
 
 from __future__ import annotations
@@ -60,8 +60,6 @@ async def predict(engine: Engine, request: Request) -> Response:
     """Answer one request; raises what `Engine.answer` raises, MalformedError and InvalidRowsError."""
     request.check_json()
     choice = request.query("version", "alias")
-    if len(choice) > 1:
-        raise MalformedError("The query names a version and an alias", expected="one of them, or neither")
     rows = read_rows(await request.body())
     ask = Ask(
         request.model,

@@ -123,7 +123,7 @@ def test_a_column_that_another_version_knows_is_left_aside(asked: Asked, tmp_pat
         ("POST", "/predict/lat", 404, "model_not_found"),
         ("POST", "/predict/late?version=7", 404, "version_not_found"),
         ("POST", "/predict/late?alias=nope", 404, "version_not_found"),
-        ("POST", "/predict/late?version=1&alias=champion", 400, "malformed"),
+        ("POST", "/predict/late?version=7&alias=champion", 404, "version_not_found"),
         ("POST", "/predict/late?versoin=1", 400, "malformed"),
         ("POST", "/predict/late?version=", 400, "malformed"),
         ("GET", "/predict/late", 405, "method_not_allowed"),
