@@ -40,14 +40,15 @@ class Story:
     """
 
     def __init__(self, home: Home) -> None:
+        from aimass.core.backends import backend_of
         from aimass.core.deps import Deps, Runtime
         from aimass.core.endpoints import ENDPOINTS
 
         self._home = home
         self._services = Services(home)
         self._airflow = Airflow(home.airflow_url, USER, home.secrets["password"])
-        backend = ENDPOINTS.load("http")
-        self._endpoint = backend(backend.Settings(url=home.serving_url))
+        backend, settings = backend_of(ENDPOINTS, {"type": "http", "url": home.serving_url})
+        self._endpoint = backend(settings)
         runtime = Runtime(store=home.store.as_uri(), project=PROJECT, run_id="story")
         self._store = Deps.from_runtime(runtime, purpose="demo").store
         self._windows: list[MonitorResult] = []

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from demo.home import USER
+from demo.newcomer import Newcomer
 from demo.services import STORY, Services
 from demo.story import MODEL
 from demo.traffic import PIPELINE
@@ -102,11 +103,9 @@ def _story(demo: Demo) -> str:
 
 
 def _logged_in(demo: Demo, pages: Pages, locale: str, *, width: int = 1280) -> Page:
-    page = pages.open(f"{demo.home.airflow_url}/", locale=locale, width=width)
-    page.locator("input[name=username]").fill(USER)
-    page.locator("input[name=password]").fill(demo.home.secrets["password"])
-    page.locator("button[type=submit]").click()
-    page.wait_for_url(lambda address: "/login" not in address)
+    page = pages.open(locale=locale, width=width)
+    page.set_default_timeout(60_000)
+    Newcomer(page, demo.home.airflow_url).log_in(USER, demo.home.secrets["password"])
     return page
 
 

@@ -53,7 +53,7 @@ def _window(
         "end": start + LENGTH, "dropped_rows": 0,
     }  # fmt: skip
     if letter == "-":
-        nothing = {"version": None, "rows": 0, "rows_by_version": {}, "no_data": True}
+        nothing: dict[str, Any] = {"version": None, "rows": 0, "rows_by_version": {}, "no_data": True}
         return MonitorResult.model_validate(document | nothing | fields)
     version, wrong = letter.replace("x", "2"), letter == "x"
     auc = (0.2 if wrong else {"1": 0.68, "2": 0.9}[version]) + 0.02 * math.sin(place)
