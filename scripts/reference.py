@@ -17,6 +17,7 @@ from aimass.core.compute import COMPUTES
 from aimass.core.evaluation import METRICS
 from aimass.core.features import FEATURES
 from aimass.core.models import MODELS
+from aimass.core.monitoring.rules import Rule, Watch
 from aimass.core.registry import Registry
 from aimass.core.search import SEARCHES
 from aimass.core.sources import SOURCES
@@ -52,6 +53,10 @@ def lines() -> Iterator[str]:
     yield HEAD
     yield "## Pipeline (a YAML file)\n"
     yield from table(Pipeline)
+    yield "## Watch file (a YAML file)\n"
+    yield from table(Watch)
+    yield "### Rule\n"
+    yield from table(Rule)
     for name in STAGES.names():
         stage = STAGES.load(name)
         yield f"## Stage `{name}`\n"

@@ -1,8 +1,9 @@
 """Garbage collection of a store: what an interrupted attempt left, what nothing refers to, and notes of old runs.
 
-Kept, whatever its age: every release and all that it was made from; every output that a run of the last days used or
-made, and all that went into it. Kept, too: whatever is younger than a running task may be. What is deleted is never
-wrong to delete, only work to do again: a stage whose output is gone makes it anew.
+Kept, whatever its age: every release and all that it was made from; the evidence of every rollback, with what it
+shows; every output that a run of the last days used or made, and all that went into it. Kept, too: whatever is
+younger than a running task may be. What is deleted is never wrong to delete, only work to do again: a stage whose
+output is gone makes it anew.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from aimass.core.errors import AimassError, CorruptDataError
 from aimass.core.manifest import MANIFEST_NAME, Manifest
 from aimass.core.storage import Store
 
-RELEASE = "release"
+LASTING = ("release", "rollback")
+"""Stages whose outputs people ask for years later."""
 RUNS = "runs"
 _KEY = re.compile(r"^[0-9a-f]{16}$")
 
@@ -181,8 +183,8 @@ def _used(store: Store, runs: Iterable[_Folder]) -> set[str]:
 
 def _roots(outputs: dict[str, _Folder], manifests: dict[str, Manifest], used: set[str], oldest: datetime) -> set[str]:
     young = {uri for uri in manifests if not outputs[uri].is_older(oldest)}
-    released = {uri for uri, manifest in manifests.items() if manifest.stage == RELEASE}
-    return young | released | used
+    lasting = {uri for uri, manifest in manifests.items() if manifest.stage in LASTING}
+    return young | lasting | used
 
 
 def _closure(manifests: dict[str, Manifest], roots: set[str]) -> set[str]:

@@ -46,6 +46,7 @@ def _next(config: NextConfig, deps: Deps, output: Output) -> StageResult:
 MAKE = Stage("make", MakeConfig, StageResult, 1, _make)
 TRAIN = Stage("train", NextConfig, StageResult, 1, _next)
 RELEASE = Stage("release", NextConfig, StageResult, 1, _next)
+ROLLBACK = Stage("rollback", NextConfig, StageResult, 1, _next)
 
 
 def deps(root: Path, run: str = "r1") -> Deps:
@@ -75,10 +76,13 @@ def test_an_empty_or_missing_store_has_no_garbage(tmp_path: Path) -> None:
     assert garbage(tmp_path / "gone") == []
 
 
-def test_a_release_keeps_all_that_it_was_made_from(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lasting", [RELEASE, ROLLBACK])
+def test_what_people_ask_for_years_later_keeps_all_that_it_was_made_from(
+    tmp_path: Path, lasting: Stage[NextConfig, StageResult]
+) -> None:
     kept = make(tmp_path, 3)
     model = follow(TRAIN, tmp_path, kept)
-    released = follow(RELEASE, tmp_path, model)
+    released = follow(lasting, tmp_path, model)
     lost = make(tmp_path, 4)
     age(tmp_path, 365)
     found = {item.uri: item.kind for item in garbage(tmp_path)}

@@ -14,9 +14,10 @@ from onnx import TensorProto, helper
 
 from aimass.core.deps import Deps
 from aimass.core.errors import CorruptDataError, NotFoundError
-from aimass.core.release.base import PROJECT_TAG, Package
+from aimass.core.release.base import BAD_TAG, PROJECT_TAG, Package
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry, promote
+from aimass.core.release.rollback import RollbackRequest, choose, move
 from aimass.core.storage import file_digest
 from aimass.core.tracking.connection import tracking_uri
 
@@ -221,6 +222,20 @@ class ModelRegistryContract:
             ("1", "2"),
         ]
         assert "bias 0.5" in registry.find("promoted", done.version.digest).tags["aimass.moved.champion"]
+
+    def test_a_rollback_leaves_a_mark_and_the_alias_behind(self, registry: Any, deps: Deps, tmp_path: Path) -> None:
+        """Once or twice: the alias is back, the version that it left says why, and may be accepted again."""
+        for bias in (0.25, 0.5):
+            promote(registry, deps, tiny_package(tmp_path, "rolled_back", bias), alias="champion", why="a test")
+        request = RollbackRequest(model="rolled_back", why="it got worse")
+        for _ in range(2):
+            plan = choose(request, registry, deps)
+            assert plan is not None
+            move(plan, registry, deps)
+        assert registry.model("rolled_back").aliases == {"champion": "1"}
+        assert "it got worse" in registry.version("rolled_back", "2").tags[BAD_TAG]
+        promote(registry, deps, tiny_package(tmp_path, "rolled_back", 0.5), alias="champion", why="it is mended")
+        assert BAD_TAG not in registry.version("rolled_back", "2").tags
 
     def test_clients_load_the_alias_by_pyfunc(self, registry: Any, deps: Deps, tmp_path: Path) -> None:
         """What users do: load ``models:/name@champion``, predict the example, one row, and a missing value."""
