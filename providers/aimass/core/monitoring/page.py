@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,11 +10,15 @@ from aimass.core.evaluation import METRICS
 from aimass.core.monitoring.log import PROBABILITY
 from aimass.core.monitoring.profile import Profile
 from aimass.core.monitoring.result import ColumnDrift, MonitorResult, VersionQuality
-from aimass.core.monitoring.sketches import NumberSketch, Sketch, TextSketch
-from aimass.core.reports import BLUE, ORANGE, Plot, new_figure, number, percent, render, short, svg
-from aimass.core.texts import Text, say
+from aimass.core.monitoring.sketches import Floats, Sketch, TextSketch
+from aimass.core.reports import number, percent, render, short
+from aimass.core.reports.pairs import Side, bar_pair, curve_pair
+from aimass.core.texts import say
 
-MOST_PLOTS = 9
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+MOST_PICTURES = 12
 MOST_BARS = 12
 MOST_COLUMNS = 500
 TESTS = {
@@ -38,12 +42,16 @@ ANSWERS = {
 THEN, NOW = say("then"), say("now")
 
 
-Drawn = list[tuple[Plot, Text | str]]
-"""Plots with their captions."""
+def monitor_page(result: MonitorResult, profiles: tuple[Profile, Profile] | None) -> str:
+    """Return ``report.html``.
 
-
-def monitor_page(result: MonitorResult, plots: Drawn) -> str:
-    """Return ``report.html`` of what was found; the plots are those of `draw_plots`."""
+    Parameters
+    ----------
+    result : MonitorResult
+        What was found.
+    profiles : (Profile, Profile) or None
+        The reference and the window, where they were compared.
+    """
     columns = _by_urgency(result)
     answers = [result.drift.probability, result.drift.label] if result.drift else []
     return render(
@@ -57,7 +65,7 @@ def monitor_page(result: MonitorResult, plots: Drawn) -> str:
         answers=[_line(column) for column in answers],
         columns=[_line(column) for column in columns[:MOST_COLUMNS]],
         left_out=max(0, len(columns) - MOST_COLUMNS),
-        plots=plots,
+        pictures=_pictures(result, profiles),
         qualities=[_quality(each) for each in result.quality.versions] if result.quality else [],
         versions=sorted(result.rows_by_version.items(), key=lambda item: -item[1]),
     )
@@ -164,52 +172,29 @@ def _quality(judged: VersionQuality) -> dict[str, Any]:
     }
 
 
-def draw_plots(result: MonitorResult, profiles: tuple[Profile, Profile] | None) -> Drawn:
-    """Return a plot of the answers and of the columns that moved most, each with its caption; once for all languages.
-
-    Parameters
-    ----------
-    result : MonitorResult
-        What was found.
-    profiles : (Profile, Profile) or None
-        The reference and the window, where they were compared.
-    """
+def _pictures(result: MonitorResult, profiles: tuple[Profile, Profile] | None) -> list[tuple[Markup, str]]:
+    """Return a picture of the answers and of the columns that moved most, each with its caption."""
     if profiles is None:
         return []
     then, now = profiles
-    drawn: Drawn = [(_plot(then.answers[PROBABILITY], now.answers[PROBABILITY], "probability"), ANSWERS["probability"])]
-    for column in [each for each in _by_urgency(result) if each.kind != "date"][: MOST_PLOTS - 1]:
+    answers = then.answers[PROBABILITY], now.answers[PROBABILITY]
+    drawn = [(_picture(*answers, str(ANSWERS["probability"])), str(ANSWERS["probability"]))]
+    for column in [each for each in _by_urgency(result) if each.kind != "date"][: MOST_PICTURES - 1]:
         name = column.column
-        drawn.append((_plot(then.columns[name], now.columns[name], name), short(name)))
+        drawn.append((_picture(then.columns[name], now.columns[name], name), short(name)))
     return drawn
 
 
-def _plot(then: Sketch, now: Sketch, name: str) -> Plot:
-    figure, axes = new_figure(width_in=4.2, height_in=2.6)
-    labels = _bars(axes, then, now) if isinstance(then, TextSketch) else _cumulated(axes, then, now)
-    axes.legend(fontsize=8)
-    return svg(figure, title=say("{name}, then and now", name=short(name)), labels=[THEN, NOW, *labels])
-
-
-def _cumulated(axes: Any, then: NumberSketch, now: Sketch) -> list[Text]:
-    """Draw the share of values below each edge."""
-    below = say("share of values below")
-    for sketch, label, colour in ((then, THEN, BLUE), (now, NOW, ORANGE)):
-        shares = np.cumsum(sketch.bins)[:-1] / max(1, sketch.present)
-        axes.plot(then.edges, shares, color=colour, label=str(label))
-    axes.set(ylabel=str(below), ylim=(-0.02, 1.02))
-    return [below]
-
-
-def _bars(axes: Any, then: TextSketch, now: Sketch) -> list[Text]:
-    """Draw the shares of the values that moved most."""
-    others, share = say("all others"), say("share of values")
+def _picture(then: Sketch, now: Sketch, name: str) -> Markup:
+    """Return the share of numbers below each edge, or the shares of the most frequent values."""
+    title = str(say("{name}, then and now", name=short(name)))
     shares = [sketch.bins / max(1, sketch.present) for sketch in (then, now)]
-    shown = np.argsort(-np.maximum(*shares))[:MOST_BARS][::-1]
-    names = [short(name, 16) for name in then.values] + [str(others)]
-    place = np.arange(len(shown))
-    for side, label, colour, offset in zip(shares, (THEN, NOW), (BLUE, ORANGE), (0.2, -0.2), strict=True):
-        axes.barh(place + offset, side[shown], height=0.4, color=colour, label=str(label))
-    axes.set(xlabel=str(share))
-    axes.set_yticks(place, [names[index] for index in shown])
-    return [others, share]
+    if isinstance(then, TextSketch):
+        shown = np.argsort(-np.maximum(*shares))[:MOST_BARS]
+        names = [*then.values, str(say("all others"))]
+        return bar_pair([names[index] for index in shown], _sides(*(side[shown] for side in shares)), title=title)
+    return curve_pair(then.edges, _sides(*(np.cumsum(side)[:-1] for side in shares)), title=title)
+
+
+def _sides(then: Floats, now: Floats) -> tuple[Side, Side]:
+    return Side(str(THEN), then.tolist()), Side(str(NOW), now.tolist())

@@ -15,7 +15,7 @@ from aimass.core.evaluation import METRICS
 from aimass.core.monitoring.drift import compare, watched
 from aimass.core.monitoring.evidently_report import evidently_page, sample_of, training_sample
 from aimass.core.monitoring.log import LABEL, PROBABILITY
-from aimass.core.monitoring.page import draw_plots, monitor_page
+from aimass.core.monitoring.page import monitor_page
 from aimass.core.monitoring.profile import Profile
 from aimass.core.monitoring.quality import how_much_worse
 from aimass.core.monitoring.result import Drift, MonitorResult, Quality, window_uri
@@ -115,8 +115,7 @@ def _monitor(config: MonitorConfig, deps: Deps, output: Output) -> MonitorResult
     )
     if config.evidently and profiles:
         result = _attach_evidently(window, result, profiles[1], deps, output)
-    plots = draw_plots(result, profiles)
-    report = write_report(output, lambda: monitor_page(result, plots))
+    report = write_report(output, lambda: monitor_page(result, profiles))
     result = result.model_copy(update={"report": report})
     # Pages and rules look at many windows at once; the newest look at a window is the one that counts.
     deps.store.publish(window_uri(deps.store, result), result.model_dump_json(indent=1).encode())
@@ -186,6 +185,6 @@ STAGE = Stage(
     code_version=1,
     body=_monitor,
     position=lambda config, deps: config.span.position(deps),
-    modules=("polars", "mlflow"),
+    modules=("polars", "sklearn.metrics", "mlflow", "aimass.core.reports"),
 )
 run = STAGE.run

@@ -20,6 +20,7 @@ from aimass.core.reports import (
     svg,
     write_report,
 )
+from aimass.core.reports.pairs import Side, bar_pair, curve_pair
 from aimass.core.texts import LANGUAGES, say, speaking
 
 
@@ -126,3 +127,22 @@ def test_a_plot_is_drawn_once_and_labelled_in_each_language() -> None:
     assert ">召回率</text>" in html
     assert 'aria-label="ROC 曲线"' in html
     assert "a column called recall" in html
+
+
+def test_pairs_escape_and_scale() -> None:
+    sides = (Side("then", [0.0, 1.0]), Side("<now>", [0.5, 0.5]))
+    for picture in (
+        curve_pair([1e308, 1.5e308], sides, title='a "title"'),
+        curve_pair([3.0, 3.0], sides, title='a "title"'),
+        bar_pair(["<b>", "long " * 9], sides, title='a "title"'),
+    ):
+        assert "<b>" not in picture
+        assert "<now>" not in picture
+        assert "nan" not in picture
+        assert 'aria-label="a &#34;title&#34;"' in picture
+
+
+def test_no_pairs_are_pictures_too() -> None:
+    nothing = (Side("then", []), Side("now", []))
+    assert curve_pair([], nothing, title="empty").startswith("<svg")
+    assert bar_pair([], nothing, title="empty").startswith("<svg")
