@@ -6,7 +6,7 @@ import argparse
 import subprocess
 import sys
 
-NAMES = ("parse", "memory", "ui_overview", "overhead", "demo_time")
+NAMES = ("parse", "memory", "ui_overview", "overhead", "demo_time", "serve_single", "serve_limit", "serve_batch")
 
 
 def main() -> int:

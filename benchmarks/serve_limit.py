@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from aimass.serving.loaded import OUTPUTS
@@ -24,6 +23,7 @@ from benchmarks.figures import Figure, conclude, figure
 from benchmarks.serving.bare import prepared
 from benchmarks.serving.load import Load, load, write_requests
 from benchmarks.serving.model import NAME, Released, default_folder, released
+from benchmarks.serving.pairs import errors, paired
 from benchmarks.serving.servers import free_port, ours, running
 
 GOAL_SHARE = 0.75
@@ -77,16 +77,14 @@ def main() -> int:
 def _figures(runs: dict[tuple[str, int], list[Load]], alone_ms: list[float]) -> list[Figure]:
     figures = []
     for connections in CONNECTIONS:
-        rates = {kind: [seen.per_s for seen in runs[kind, connections]] for kind in ("ours", "session", "echo")}
-        share = figure(f"c={connections}: ours, bare handler", rates["ours"], "/s", peer=rates["session"])
-        figures.append(replace(share, goal=GOAL_SHARE, judged_by_ratio=True, more_is_better=True))
-        figures.append(figure(f"c={connections}: ours, echo", rates["ours"], "/s", peer=rates["echo"]))
-    latency_ms = [seen.p50_ms for seen in runs["ours", 1]]
-    figures.append(figure("c=1: p50, session in process", latency_ms, "ms", peer=alone_ms))
-    added = [ours_ms - alone for ours_ms, alone in zip(latency_ms, alone_ms, strict=True)]
-    figures.append(figure("c=1: added p50", added, "ms", goal=GOAL_ADDED_MS))
-    errors = [float(seen.errors) for each in runs.values() for seen in each]
-    return [*figures, Figure("errors", sum(errors), "", goal=0)]
+        mine = runs["ours", connections]
+        figures += paired(f"bare handler c={connections}", mine, runs["session", connections], GOAL_SHARE)
+        figures += paired(f"echo c={connections}", mine, runs["echo", connections])
+    mine_ms = [seen.p50_ms for seen in runs["ours", 1]]
+    added = [one - alone for one, alone in zip(mine_ms, alone_ms, strict=True)]
+    figures.append(figure("p50 c=1, and of the session alone", mine_ms, "ms", peer=alone_ms))
+    figures.append(figure("p50 c=1 added", added, "ms", goal=GOAL_ADDED_MS))
+    return [*figures, errors(*runs.values())]
 
 
 if __name__ == "__main__":

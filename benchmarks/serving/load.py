@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
@@ -197,11 +197,15 @@ def load(
     return Load(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def write_requests(file: Path, path: str, bodies: Sequence[bytes], **headers: str) -> Path:
-    """Write POST requests with these bodies to `file`."""
-    lines = {"Host": "127.0.0.1", "Content-Type": "application/json", **headers}
-    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
-    requests = [f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body for body in bodies]
+def write_requests(
+    file: Path, path: str, bodies: Sequence[bytes], *, headers: Sequence[Mapping[str, str]] = ()
+) -> Path:
+    """Write POST requests with these bodies to `file`; `headers` are those of each beside the usual ones."""
+    requests = []
+    for index, body in enumerate(bodies):
+        lines = {"Host": "127.0.0.1", "Content-Type": "application/json", **(headers[index] if headers else {})}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        requests.append(f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     file.write_text(json.dumps([request.decode("latin-1") for request in requests]))
     return file
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -83,10 +84,10 @@ def make_rows(n_rows: int, seed: int) -> pl.DataFrame:
 
 
 def released(folder: Path) -> Released:
-    """Return the model, from `folder` where an earlier run left it there."""
-    model = Released(folder)
+    """Return the model, from below `folder` where an earlier run with the same recipe, this file, left it."""
+    model = Released(folder / f"model-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]}")
     if not model.graph_file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
+        model.folder.mkdir(parents=True, exist_ok=True)
         _release(model)
     return model
 

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,15 @@ MLFLOW = Peer(
     "/invocations",
     '"predictions"',
 )
+MLFLOW_LEAN = replace(MLFLOW, name="mlflow models serve, inputs")
 MLSERVER = Peer(
-    "MLServer", ("mlserver==1.7.1", RUNTIME), f"/v2/models/{NAME}/ready", f"/v2/models/{NAME}/infer", '"probability"'
+    "MLServer",
+    ("mlserver==1.7.1", "uvloop<0.22", RUNTIME),  # its workers do not start with a newer uvloop
+    f"/v2/models/{NAME}/ready",
+    f"/v2/models/{NAME}/infer",
+    '"probability"',
 )
 BENTOML = Peer("BentoML", ("bentoml==1.4.40", "numpy", RUNTIME), "/readyz", "/predict", '"probability"')
-PEERS = (MLFLOW, MLSERVER, BENTOML)
 
 
 @contextlib.contextmanager
@@ -92,7 +96,7 @@ def serving(peer: Peer, model: Released, folder: Path) -> Iterator[int]:
 
 
 def _command(peer: Peer, port: int) -> list[str]:
-    if peer is MLFLOW:
+    if peer in (MLFLOW, MLFLOW_LEAN):
         options = ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
         return ["mlflow", "models", "serve", "--model-uri", f"models:/{NAME}@champion", *options]
     if peer is MLSERVER:
@@ -123,9 +127,12 @@ def requests_for(peer: Peer, model: Released, file: Path, *, rows: int = 1, requ
 
 
 def _body(peer: Peer, feeds: Mapping[str, Any]) -> dict[str, Any]:
-    # JSON has no NaN; json.dumps writes the word, which MLflow and Python's parsers read.
-    columns = {name: array.tolist() for name, array in feeds.items()}
+    # JSON has no NaN; NumPy makes it of null.
+    columns = {name: [None if cell != cell else cell for cell in array.tolist()] for name, array in feeds.items()}
     if peer is MLFLOW:
+        rows = [list(row) for row in zip(*columns.values(), strict=True)]
+        return {"dataframe_split": {"columns": list(columns), "data": rows}}
+    if peer is MLFLOW_LEAN:
         return {"inputs": columns}
     if peer is BENTOML:
         return {"columns": columns}

@@ -29,6 +29,6 @@ class OnnxModel(MLModel):
                 feeds[each.name] = np.array(StringCodec.decode_input(each), dtype=object)
             else:
                 feeds[each.name] = NumpyCodec.decode_input(each)
-        outputs = self._session.run(["probability", "label"], feeds)
-        encoded = [NumpyCodec.encode_output(name, value) for name, value in zip(("probability", "label"), outputs)]
-        return InferenceResponse(model_name=self.name, outputs=encoded)
+        probability, label = self._session.run(["probability", "label"], feeds)
+        outputs = [NumpyCodec.encode_output("probability", probability), NumpyCodec.encode_output("label", label)]
+        return InferenceResponse(model_name=self.name, outputs=outputs)

@@ -113,8 +113,9 @@ def error_of(connection: Connection, error: Any) -> ClientError:
     trailing = dict(error.trailing_metadata() or ())
     code, status = trailing.get("code", ""), error.code()
     if not code and status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-        reason = f"{connection.url} did not answer: {error.details()}"
-        return UnreachableError(reason, is_retried=status is grpc.StatusCode.UNAVAILABLE)
+        reason = error.details() or status.name
+        refused = "failed to connect" in reason.lower()  # gRPC has one status for that and for a lost answer
+        return UnreachableError(f"{connection.url} did not answer: {reason}", is_retried=refused)
     if not code and status is grpc.StatusCode.RESOURCE_EXHAUSTED:
         code = "too_large"  # gRPC itself refuses a message of that size
     kind, number = _BY_CODE.get(code) or _BY_STATUS.get(status, (InternalError, 500))
