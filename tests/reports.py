@@ -1,4 +1,4 @@
-"""All four reports in both languages, by the stages' own page functions, of data with hostile and Chinese names."""
+"""All reports in both languages, by the stages' own page functions, of data with hostile and Chinese names."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ from aimass.core.testing.datasets import publish_rows
 from aimass.core.texts import say
 from aimass.core.validation.page import validation_page
 from aimass.core.validation.suite import SuiteSettings, build_suite
+from tests.rollback_page import rollback_page
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 CHINESE = "起飞延误"
 TARGET = "迟到"
-REPORTS = ("exploration", "validation", "evaluation", "release", "refusal")
+REPORTS = ("exploration", "validation", "evaluation", "release", "refusal", "rollback")
 
 
 class Folder:
@@ -62,6 +63,7 @@ def make_reports(base: Path, deps: Deps) -> dict[str, Path]:
         "evaluation": lambda: evaluation_page(evaluation, plots, title=say("Evaluation of {project}", project=HOSTILE)),
         "release": lambda: released(shift=0.0),
         "refusal": lambda: released(shift=0.2),
+        "rollback": lambda: rollback_page(HOSTILE, CHINESE),
     }
     folders = {name: Folder(base / name) for name in REPORTS}
     for name, folder in folders.items():

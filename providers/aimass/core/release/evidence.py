@@ -103,7 +103,7 @@ def _columns(seen: MonitorResult) -> list[tuple[str, str, str, str]]:
         (
             column.column,
             number(column.effect),
-            f"{number(column.reference_mean)} → {number(column.mean)}",
+            f"{number(column.reference_mean)} → {number(column.mean)}" if column.mean is not None else number(None),
             f"{percent(column.reference_missing_share)} → {percent(column.missing_share)}",
         )
         for column in worst
