@@ -195,6 +195,7 @@ class Deployment:
             self.inventory.staying(name, wanted, aliases),
             _shares({alias: share for alias, share in wanted.traffic.items() if alias in aliases}),
             sorted(self._columns[name] | set(served.columns)),
+            {version: record.error for version, record in self.inventory.of(name).items() if record.state == "failed"},
         )
         await self._replace(name, entry)
         self._alarm(name, "; ".join(problems))

@@ -17,11 +17,15 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from aimass.core.reserved import NULL_STRING
+from aimass.serving.context import PredictionRecord
+from aimass.serving.requests import Recent, RequestFrame, VersionFrame, kinds_of, request_frame
+
+if TYPE_CHECKING:
+    from aimass.serving.loaded import LoadedModel
 
 SUFFIX = ".journal"
 _HEAD = struct.Struct("<II")
@@ -30,36 +34,6 @@ LARGEST_JOURNAL = 64 << 20
 """Bytes after which a journal ends before its time: whoever seals it holds it in memory."""
 
 log = logging.getLogger(__name__)
-
-
-class VersionFrame(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """Stands before the first request of a version, and says what its rows are."""
-
-    number: int
-    """What the requests of this journal call it."""
-    model: str
-    version: str
-    digest: str
-    project: str
-    columns: list[tuple[str, str]]
-    """Name and kind of each raw column, in the signature's order."""
-
-
-class RequestFrame(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """One answered request; matrices as in `Block`, row by row of the matrix, little-endian."""
-
-    number: int
-    request_id: str
-    at: float
-    alias: str
-    latency_ms: float
-    threads: int
-    strings: list[list[str]]
-    floats: bytes
-    ints: bytes
-    missing: bytes
-    probability: bytes
-    label: bytes
 
 
 class DroppedFrame(msgspec.Struct, frozen=True, array_like=True, tag=3):
@@ -222,7 +196,7 @@ class WorkerJournal:
         The ring.
     """
 
-    def __init__(self, file: JournalFile | None, sample: float, threads: int, recent: Any) -> None:
+    def __init__(self, file: JournalFile | None, sample: float, threads: int, recent: Recent) -> None:
         self.dropped_rows = 0
         self._file = file
         self._sample = sample
@@ -231,31 +205,18 @@ class WorkerJournal:
         self._numbers: dict[tuple[str, str, str], int] = {}
         self._pending_drops = 0
 
-    def append(self, record: Any) -> None:
+    def append(self, record: PredictionRecord) -> None:
         """Note a request just before its answer is sent; see `Journal.append`."""
-        self._recent.append(record)
-        if self._file is None or (self._sample < 1 and random.random() >= self._sample):
+        loaded, file = record.resolved.loaded, self._file
+        if file is None or (self._sample < 1 and random.random() >= self._sample):
+            self._recent.append(loaded, record.block, request_frame(record, 0, self._threads))
             return
-        if self._file.is_full:
-            self.rotate(self._file.unsealed)
-        loaded, block = record.resolved.loaded, record.block
-        number = self._number(loaded)
-        if number is None or not self._file.append(
-            RequestFrame(
-                number,
-                record.request_id,
-                record.at,
-                record.resolved.alias,
-                record.latency_ms,
-                self._threads,
-                block.strings.tolist(),
-                block.floats.tobytes(),
-                block.ints.tobytes(),
-                block.missing.tobytes(),
-                record.probability.tobytes(),
-                record.label.tobytes(),
-            )
-        ):
+        if file.is_full:
+            self.rotate(file.unsealed)
+        number = self._number(file, loaded)
+        frame = request_frame(record, number or 0, self._threads)
+        self._recent.append(loaded, record.block, frame)
+        if number is None or not file.append(frame):
             self.dropped_rows += len(record.probability)
             self._pending_drops += len(record.probability)
 
@@ -270,20 +231,13 @@ class WorkerJournal:
         self._numbers.clear()
         return was_open
 
-    def _number(self, loaded: Any) -> int | None:
+    def _number(self, file: JournalFile, loaded: LoadedModel) -> int | None:
         """Return what the journal calls the version; None where there is no room to say so."""
-        assert self._file is not None
         key = (loaded.name, loaded.version, loaded.digest)
         number = self._numbers.get(key)
         if number is None:
             number = len(self._numbers)
-            columns = [(column.name, str(column.kind)) for column in loaded.columns]
-            if not self._file.append(VersionFrame(number, *key, loaded.project, columns)):
+            if not file.append(VersionFrame(number, *key, loaded.project, kinds_of(loaded.columns))):
                 return None
             self._numbers[key] = number
         return number
-
-
-def cell(text: str) -> str | None:
-    """Return a text of a block as the log has it."""
-    return None if text == NULL_STRING else text

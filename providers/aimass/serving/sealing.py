@@ -27,8 +27,9 @@ from aimass.core.manifest import Manifest, find_manifest, publish_manifest
 from aimass.core.monitoring import log as layout
 from aimass.core.reserved import NULL_STRING
 from aimass.core.storage import Store, text_digest
-from aimass.serving.journal import SUFFIX, DroppedFrame, LabelFrame, RequestFrame, VersionFrame, read_frames, taken
+from aimass.serving.journal import SUFFIX, DroppedFrame, LabelFrame, read_frames, taken
 from aimass.serving.logs import set_up_logs
+from aimass.serving.requests import RequestFrame, VersionFrame
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -217,7 +218,7 @@ def prediction_table(version: VersionFrame, requests: list[RequestFrame]) -> pa.
     """Return the rows of requests to one version, as the prediction log has them."""
     import pyarrow as pa
 
-    sizes = [len(request.probability) // 4 for request in requests]
+    sizes = [request.n_rows for request in requests]
     counts = np.array(sizes)
     columns: dict[str, Any] = {
         layout.REQUEST_ID: _repeated([request.request_id for request in requests], counts),

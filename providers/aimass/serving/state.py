@@ -32,6 +32,8 @@ class ModelEntry(msgspec.Struct, frozen=True):
     """Share of each alias among requests that name neither version nor alias; empty: all to the default alias."""
     columns: list[str] = []
     """Raw columns of every version that the server has seen: a row may hold them, whichever version answers."""
+    failed: dict[str, str] = {}
+    """In a served table, why versions that are asked for are not in memory."""
 
 
 class Table(msgspec.Struct, frozen=True):

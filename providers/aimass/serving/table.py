@@ -119,13 +119,16 @@ class WorkerTable:
         return sorted(self._models)
 
     def index(self) -> list[IndexEntry]:
-        """Return every version in memory."""
+        """Return every version in memory, or failed to be."""
         self._turn()
-        return [
-            IndexEntry(name, version, "ready")
-            for name, model in sorted(self._models.items())
-            for version in sorted(model.by_version)
+        entries = [(name, model.entry) for name, model in sorted(self._models.items())]
+        ready = [IndexEntry(name, version, "ready") for name, entry in entries for version in sorted(entry.versions)]
+        failed = [
+            IndexEntry(name, version, "failed", why)
+            for name, entry in entries
+            for version, why in sorted(entry.failed.items())
         ]
+        return ready + failed
 
     def known_columns(self, model: str) -> frozenset[str]:
         """Return the raw columns of every version of the model that the server has seen."""

@@ -8,7 +8,8 @@ import msgspec
 
 from aimass.core.endpoints.status import ShadowReport
 from aimass.serving.config import ServeConfig
-from aimass.serving.shadow import RecentRequest, TrialOrder, TrialOutcome
+from aimass.serving.requests import RecentRequest
+from aimass.serving.shadow import TrialOrder, TrialOutcome
 
 if TYPE_CHECKING:
     from aimass.serving.fleet import Fleet
@@ -34,7 +35,7 @@ class Trial:
         Raises UnreachableError where no worker runs.
         """
         answers = await fleet.ask_all("recent", (name, rows), list[RecentRequest])
-        requests = sorted((request for answer in answers for request in answer), key=lambda request: -request.at)
+        requests = sorted((request for answer in answers for request in answer), key=lambda request: -request.frame.at)
         requests = [request for request in requests if request.version == against] or requests
         outcomes = await fleet.ask_one(
             "try", TrialOrder(name, version, _first_rows(requests, rows)), TrialOutcome, timeout_s=TRIAL_TIMEOUT_S
@@ -69,5 +70,5 @@ def _first_rows(requests: list[RecentRequest], rows: int) -> list[RecentRequest]
         if left <= 0:
             break
         chosen.append(request)
-        left -= request.n_rows
+        left -= request.frame.n_rows
     return chosen

@@ -28,12 +28,18 @@ from aimass.serving.journal import JournalFile, WorkerJournal
 from aimass.serving.link import Link, RemoteError
 from aimass.serving.loaded import LoadedModel
 from aimass.serving.logs import set_up_logs
-from aimass.serving.shadow import Recent, RecentRequest, TrialOrder, TrialOutcome, try_version
+from aimass.serving.requests import Recent, RecentRequest
+from aimass.serving.shadow import TrialOrder, TrialOutcome, try_version
 from aimass.serving.state import Loaded, LoadOrder, Preparation, Report, StartOrder, VersionUse
 from aimass.serving.table import WorkerTable
 
 LATER_PRIORITY = 10
 """How much nicer than requests loading and trying are."""
+
+THREAD_TURN_S = 0.0005
+"""After how long a thread that loads or tries must let the loop go on; Python's own 5 ms would be seen in the p99."""
+
+DRAIN_LOOK_S = 0.05
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +87,7 @@ class Worker:
             started_at=order.started_at,
         )
         self._link = link
+        self._draining: set[asyncio.Task[None]] = set()
         # One thread, nicer than the loop's: a load takes what requests leave.
         self._aside = ThreadPoolExecutor(1, "load", initializer=_be_nice)
         self.front = Front(self.context, order.listener)
@@ -104,7 +111,19 @@ class Worker:
         """Let go of versions; requests that hold one keep it until they are answered."""
         name, versions = order
         for version in versions:
-            self.table.memory.pop((name, version), None)
+            loaded = self.table.memory.pop((name, version), None)
+            if loaded is not None:
+                task = asyncio.get_running_loop().create_task(self._drain(loaded))
+                self._draining.add(task)
+                task.add_done_callback(self._draining.discard)
+
+    async def _drain(self, loaded: LoadedModel) -> None:
+        # An idle worker would hold on to the table before until its next request.
+        self.table.names()
+        while loaded.in_flight:
+            await asyncio.sleep(DRAIN_LOOK_S)
+        # They hold each other; with this, its memory is free at once.
+        loaded.batcher = None
 
     async def recent_requests(self, order: tuple[str, int]) -> list[RecentRequest]:
         """Return the newest requests of a model."""
@@ -215,6 +234,7 @@ def main() -> None:
     """Run the worker whose supervisor is at the other end of the descriptor in ``argv[1]``."""
     import uvloop
 
+    sys.setswitchinterval(THREAD_TURN_S)
     uvloop.run(_main(int(sys.argv[1])))
 
 

@@ -11,15 +11,13 @@ from aimass.serving.context import PredictionRecord, Resolved
 from aimass.serving.journal import (
     DroppedFrame,
     JournalFile,
-    RequestFrame,
-    VersionFrame,
     WorkerJournal,
     read_frames,
     taken,
     unsealed_bytes,
 )
 from aimass.serving.loaded import LoadedModel
-from aimass.serving.shadow import Recent
+from aimass.serving.requests import Recent, RequestFrame, VersionFrame
 from tests.services.folder_registry import ROW
 from tests.unit.serving.loaded_models import tiny
 

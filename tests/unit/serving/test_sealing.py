@@ -14,8 +14,8 @@ from aimass.core.testing.failpoints import FailAt, RecordingFailpoints
 from aimass.serving.context import PredictionRecord, Resolved
 from aimass.serving.journal import JournalFile, LabelFrame, WorkerJournal
 from aimass.serving.loaded import LoadedModel
+from aimass.serving.requests import Recent
 from aimass.serving.sealing import seal_all
-from aimass.serving.shadow import Recent
 from tests.unit.serving.loaded_models import tiny
 
 START = datetime(2026, 4, 1, 12, tzinfo=UTC)

@@ -14,7 +14,8 @@ from aimass.core.features.row_encoder import RowEncoder
 from aimass.serving.config import ServeConfig
 from aimass.serving.context import PredictionRecord, Resolved
 from aimass.serving.loaded import LoadedModel
-from aimass.serving.shadow import Recent, RecentRequest, TrialOutcome, block_of, columns_of, try_version
+from aimass.serving.requests import Recent, RecentRequest, block_in, kinds_of, request_frame
+from aimass.serving.shadow import TrialOutcome, block_of, cells_of, try_version
 from aimass.serving.trial import Trial
 from tests.services.folder_registry import ROW
 from tests.unit.serving.loaded_models import tiny
@@ -44,8 +45,12 @@ def asked(loaded: LoadedModel, rows: list[dict[str, Any]], at: float = 1.0) -> P
 
 def recent(loaded: LoadedModel, rows: list[dict[str, Any]]) -> list[RecentRequest]:
     ring = Recent(100)
-    ring.append(asked(loaded, rows))
+    keep(ring, loaded, asked(loaded, rows))
     return ring.newest(loaded.name, 100)
+
+
+def keep(ring: Recent, loaded: LoadedModel, record: PredictionRecord) -> None:
+    ring.append(loaded, record.block, request_frame(record, 0, 1))
 
 
 @settings(max_examples=100, deadline=None)
@@ -53,7 +58,7 @@ def recent(loaded: LoadedModel, rows: list[dict[str, Any]]) -> list[RecentReques
 def test_a_block_survives_the_way_to_cells_and_back(rows: list[dict[str, Any]]) -> None:
     encoder = RowEncoder(COLUMNS)
     block = encoder.encode(rows)
-    again = block_of(columns_of(block, encoder), encoder, len(rows))
+    again = block_of(cells_of(block, kinds_of(COLUMNS)), encoder, len(rows))
     for before, after in zip(block, again, strict=True):
         np.testing.assert_array_equal(before, after)
 
@@ -62,11 +67,12 @@ def test_the_ring_keeps_the_newest_and_lets_go_of_models() -> None:
     ring = Recent(3)
     loaded = tiny()
     for number in range(5):
-        ring.append(asked(loaded, [ROW] * 40, float(number)))
+        keep(ring, loaded, asked(loaded, [ROW] * 40, float(number)))
     found = ring.newest("late", 1000)
-    assert [request.at for request in found] == [4.0, 3.0, 2.0]
-    assert all(request.n_rows == 16 for request in found)
-    assert sum(request.n_rows for request in ring.newest("late", 20)) == 20
+    assert [request.frame.at for request in found] == [4.0, 3.0, 2.0]
+    assert all(request.frame.n_rows == 16 for request in found)
+    assert block_in(found[0].frame, found[0].columns).floats.tolist() == [[0.25] * 16]
+    assert len(ring.newest("late", 20)) == 2
     assert ring.newest("other", 5) == []
     left = weakref.ref(loaded)
     del loaded
