@@ -153,4 +153,5 @@ def _canonical(column: RawColumn, tensor: Tensor) -> list[Any]:
     cells = tensor.values.tolist()
     if tensor.missing is not None:
         cells = [None if absent else cell for cell, absent in zip(cells, tensor.missing.tolist(), strict=True)]
-    return [canonical_value(cell, column) for cell in cells]
+    known = {cell: canonical_value(cell, column) for cell in set(cells)}  # texts repeat
+    return [known[cell] for cell in cells]

@@ -34,6 +34,7 @@ _JSON_TYPES: dict[str, frozenset[type]] = {
     "O": frozenset({str}),
 }
 _NOTHING = type(None)
+_LENGTH = struct.Struct("<I")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Tensor:
         """
         dtype, n_rows = _declared(name, datatype, shape)
         if dtype.kind == "O":
-            return cls(name, datatype, _texts(name, n_rows, memoryview(raw)))
+            return cls(name, datatype, _texts(name, n_rows, bytes(raw)))
         if len(raw) != n_rows * dtype.itemsize:
             raise MalformedError(
                 f"Tensor {name!r} has {len(raw)} bytes",
@@ -115,7 +116,7 @@ def bytes_of(array: Array) -> bytes:
     """Return an output as little-endian bytes."""
     if array.dtype.kind == "O":
         texts = [str(value).encode() for value in array]
-        return b"".join(struct.pack("<I", len(text)) + text for text in texts)
+        return b"".join(_LENGTH.pack(len(text)) + text for text in texts)
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
@@ -153,27 +154,27 @@ def _array(name: str, datatype: str, data: Sequence[Any]) -> Array:
         raise MalformedError(f"Tensor {name!r} holds a number that {datatype} cannot", tensor=name) from None
 
 
-def _texts(name: str, n_rows: int, raw: memoryview) -> Array:
+def _texts(name: str, n_rows: int, raw: bytes) -> Array:
     """Read `n_rows` texts; the length of `raw` bounds what is allocated."""
-    if n_rows * 4 > len(raw):
+    if n_rows * _LENGTH.size > len(raw):
         raise MalformedError(
             f"Tensor {name!r} of BYTES has {len(raw)} bytes", expected=f"{n_rows * 4} at least", tensor=name
         )
-    texts = np.empty(n_rows, dtype=object)
+    texts: list[str] = []
     place = 0
-    for index in range(n_rows):
-        begin = place + 4
-        if begin > len(raw):
-            break
-        place = begin + int.from_bytes(raw[place:begin], "little")
-        try:
-            texts[index] = str(raw[begin:place], "utf-8")
-        except UnicodeDecodeError:
-            raise MalformedError(f"Text {index} of tensor {name!r} is not UTF-8", tensor=name) from None
-    if place != len(raw) or texts[-1] is None:
+    try:
+        for _ in range(n_rows):
+            begin = place + _LENGTH.size
+            place = begin + _LENGTH.unpack_from(raw, place)[0]
+            texts.append(raw[begin:place].decode())
+    except UnicodeDecodeError:
+        raise MalformedError(f"Text {len(texts)} of tensor {name!r} is not UTF-8", tensor=name) from None
+    except struct.error:
+        place = -1
+    if place != len(raw):
         raise MalformedError(
             f"The lengths in tensor {name!r} do not add up to its {len(raw)} bytes",
             expected=f"{n_rows} texts, each after its length in 4 bytes, little-endian",
             tensor=name,
         )
-    return texts
+    return np.array(texts, dtype=object)
