@@ -154,9 +154,8 @@ class App:
     def _refuse(self, request: Request, error: Exception) -> Response:
         answer = answer_of(error)
         self._engine.failed(request.model, answer.code, "rest")
-        unforeseen = answer.code == "internal"
-        if unforeseen or self._throttle.admits():
-            self._note(request, answer.status, answer, error if unforeseen else None)
+        if self._throttle.admits():
+            self._note(request, answer.status, answer, error if answer.code == "internal" else None)
         document = {"error": answer.message, "code": answer.code, "request_id": request.id}
         return Response.of(document, answer.status, _headers(answer, error))
 
