@@ -95,7 +95,7 @@ def test_clients_that_dawdle_are_ended_and_others_are_served(steady: Inference, 
         ({**ROW, "distance": None}, 200, ""),
         ({**ROW, "origin": 1.5}, 422, "origin"),
         ({"distance": 1.0, "stops": 1}, 422, "origin"),
-        ({**ROW, "distanse": 1.0}, 422, "distanse"),
+        ({**ROW, "distanc": 1.0}, 422, "distanc"),
         ({**ROW, "distance": [1.0]}, 422, "rows"),
     ],
 )
