@@ -41,7 +41,7 @@ def reference(count: int, seed: int) -> Profile:
 
 def compared(profile: Profile, frame: pl.DataFrame, seed: int) -> Drift:
     """Return what drifted."""
-    return compare(profile, profile.window(frame.lazy()), SETTINGS, seed=seed)
+    return compare(profile, profile.window([frame.lazy()]), SETTINGS, seed=seed)
 
 
 def windows(reference_rows: int, draws: int) -> Iterator[tuple[Profile, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -36,9 +37,9 @@ def training_sample(version: Version, profile: Profile, deps: Deps) -> pl.DataFr
     return collect(readable(canonical(rows, profile.raw), {column.name: column.kind for column in profile.raw}))
 
 
-def sample_of(rows: pl.LazyFrame, profile: Profile, total: int) -> pl.DataFrame:
-    """Return evenly spaced rows of a window of `total` rows."""
-    return collect(rows.select([column.name for column in profile.raw]).gather_every(_step(total)))
+def sample_of(pieces: Iterable[pl.LazyFrame], total: int) -> pl.DataFrame:
+    """Return evenly spaced rows of a window of `total` rows that comes in pieces."""
+    return pl.concat([collect(piece.gather_every(_step(total))) for piece in pieces])
 
 
 def evidently_page(reference: pl.DataFrame, window: pl.DataFrame) -> str:

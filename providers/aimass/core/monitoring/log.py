@@ -10,7 +10,7 @@ The module's constants need neither polars nor pyarrow; its readers import them 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -170,6 +170,26 @@ def scan_predictions(
         Only these.
     """
     return _scan([segment.uri for segment in found], deps, start, end, columns)
+
+
+def slice_predictions(
+    found: Iterable[Segment], deps: Deps, start: datetime, end: datetime, *, columns: Sequence[str]
+) -> Iterator[pl.LazyFrame]:
+    """Yield the same rows piece by piece, so that whoever only adds them up never holds many.
+
+    All `columns` must be there.
+    """
+    import polars as pl
+
+    from aimass.core.datasets import ROWS_PER_BATCH, open_dataset
+
+    for segment in found:
+        dataset = open_dataset(segment.uri, deps)
+        frame = dataset.scan(columns=[*dict.fromkeys([*columns, AT])])
+        for first in range(0, dataset.rows(), ROWS_PER_BATCH):
+            # Cut first: a piece of filtered rows would be looked for from the file's start.
+            piece = frame.slice(first, ROWS_PER_BATCH)
+            yield piece.filter((pl.col(AT) >= start) & (pl.col(AT) < end)).select(columns)
 
 
 def scan_labels(found: Sequence[Segment], deps: Deps, start: datetime, end: datetime) -> pl.LazyFrame:

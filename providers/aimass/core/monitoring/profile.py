@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aimass.core.datasets import batches, collect
+from aimass.core.datasets import collect
 from aimass.core.errors import CorruptDataError
 from aimass.core.features.canonical import canonical
 from aimass.core.features.raw import RawColumn
@@ -20,9 +20,8 @@ PROFILE_FILE = "profile.json"
 FORMAT_VERSION = 1
 SAMPLE_CELLS = 4_000_000
 SAMPLE_ROWS = 100_000
-BATCH_CELLS = 2_000_000
+ROWS_AT_ONCE = 65_536
 LEAST_STEP = 4
-_INDEX = "\n__index"
 
 
 class Truth(BaseModel):
@@ -74,9 +73,12 @@ class Profile(BaseModel):
         step = max(LEAST_STEP, math.ceil(rows / wanted))
         frame = frame.select([column.name for column in raw])
         sample = collect(canonical(frame.gather_every(step), raw))
-        counted = frame.with_row_index(_INDEX).filter(pl.col(_INDEX) % step != 0).drop(_INDEX)
         empty = {column.name: _fit(sample[column.name], column) for column in raw}
-        return cls(raw=list(raw), columns=_counted(canonical(counted, raw), empty))
+        pieces = (
+            frame.slice(start, ROWS_AT_ONCE).filter(pl.int_range(start, start + pl.len()) % step != 0)
+            for start in range(0, rows, ROWS_AT_ONCE)
+        )
+        return cls(raw=list(raw), columns=_counted((canonical(piece, raw) for piece in pieces), empty))
 
     def with_answers(self, answers: Iterable[pl.DataFrame], truth: Truth | None = None) -> Profile:
         """Return the profile together with the answers to held-out rows; every fourth one chooses the bins.
@@ -88,28 +90,30 @@ class Profile(BaseModel):
         truth : Truth, optional
             The true classes of the test part.
         """
-        rows = pl.concat(list(answers)).with_row_index(_INDEX)
+        rows = pl.concat(list(answers))
         probability = NumberSketch.fit(rows.gather_every(LEAST_STEP)[PROBABILITY], "float")
-        counted = rows.filter(pl.col(_INDEX) % LEAST_STEP != 0)
+        counted = rows.filter(pl.int_range(pl.len()) % LEAST_STEP != 0)
         fitted = {
             PROBABILITY: probability.of(counted[PROBABILITY]),
             LABEL: NumberSketch.fit(pl.Series([0, 1]), "bool").of(counted[LABEL]),
         }
         return self.model_copy(update={"answers": fitted, "truth": truth})
 
-    def window(self, frame: pl.LazyFrame, raw: Sequence[RawColumn] | None = None) -> Profile:
-        """Return the profile of other rows in the same bins; memory does not grow with the rows.
+    def window(self, pieces: Iterable[pl.LazyFrame], raw: Sequence[RawColumn] | None = None) -> Profile:
+        """Return the profile of other rows in the same bins.
 
         Parameters
         ----------
-        frame : LazyFrame
-            Raw rows in canonical form with ``__probability`` and ``__label``, as the prediction log has them.
+        pieces : iterable of LazyFrame
+            Raw rows in canonical form with ``__probability`` and ``__label``, as the prediction log has them; one
+            piece is held at a time.
         raw : sequence of RawColumn, optional
             Only these columns; all of them when None.
         """
         columns = list(self.raw if raw is None else raw)
         wanted = {column.name: self.columns[column.name] for column in columns}
-        found = _counted(frame.with_columns(_physical(columns)), {**wanted, **self.answers})
+        rows = (piece.with_columns(_physical(columns)) for piece in pieces)
+        found = _counted(rows, {**wanted, **self.answers})
         answers = {name: found.pop(name) for name in self.answers}
         return self.model_copy(update={"raw": columns, "columns": found, "answers": answers, "truth": None})
 
@@ -159,11 +163,11 @@ def _physical(columns: Sequence[RawColumn]) -> list[pl.Expr]:
     return moments + [pl.col(column.name).cast(pl.Int64) for column in columns if column.kind == "bool"]
 
 
-def _counted(frame: pl.LazyFrame, empty: Mapping[str, Sketch]) -> dict[str, Sketch]:
+def _counted(pieces: Iterable[pl.LazyFrame], empty: Mapping[str, Sketch]) -> dict[str, Sketch]:
     found = {name: sketch.emptied() for name, sketch in empty.items()}
-    rows = max(1_024, min(65_536, BATCH_CELLS // max(1, len(empty))))
-    for batch in batches(frame.select(list(empty)), rows=rows):
-        found = _merged(found, {name: sketch.of(batch[name]) for name, sketch in empty.items()})
+    for piece in pieces:
+        rows = collect(piece.select(list(empty)))
+        found = _merged(found, {name: sketch.of(rows[name]) for name, sketch in empty.items()})
     return found
 
 

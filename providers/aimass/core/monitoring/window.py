@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -28,6 +28,7 @@ from aimass.core.monitoring.log import (
     scan_labels,
     scan_predictions,
     segments,
+    slice_predictions,
 )
 from aimass.core.monitoring.profile import PROFILE_FILE, Profile
 from aimass.core.monitoring.quality import KNOWN_AT, TRUTH, Released, assess
@@ -103,10 +104,10 @@ class Window:
         found = self._registry.aliased(self.span.model, alias)
         return found.version if found is not None else None
 
-    def rows_of(self, version: str, columns: Sequence[str]) -> pl.LazyFrame:
-        """Return the rows that `version` answered; there must be some."""
+    def pieces_of(self, version: str, columns: Sequence[str]) -> Iterator[pl.LazyFrame]:
+        """Yield the rows that `version` answered, piece by piece."""
         own = [segment for segment in self.segments if segment.facts.version == version]
-        return scan_predictions(own, self._deps, self.span.start, self.span.end, columns=columns)
+        return slice_predictions(own, self._deps, self.span.start, self.span.end, columns=columns)
 
     def registered(self, version: str) -> Version | None:
         """Return what the registry knows of `version`; it is asked once."""

@@ -132,8 +132,8 @@ def _profiles(
         warnings.append(f"Drift is not judged: {error} What is released from now on has a profile.")
         return None
     raw = watched(reference.raw, config.drift)
-    rows = window.rows_of(version, [*(column.name for column in raw), PROBABILITY, LABEL])
-    return reference, reference.window(rows, raw)
+    pieces = window.pieces_of(version, [*(column.name for column in raw), PROBABILITY, LABEL])
+    return reference, reference.window(pieces, raw)
 
 
 def _attach_evidently(
@@ -146,8 +146,8 @@ def _attach_evidently(
         reference = training_sample(version, seen, deps)
     except NotFoundError as error:
         return result.model_copy(update={"warnings": [*result.warnings, f"There is no Evidently report: {error}"]})
-    rows = window.rows_of(version.version, reference.columns)
-    page = evidently_page(reference, sample_of(rows, seen, result.rows))
+    pieces = window.pieces_of(version.version, reference.columns)
+    page = evidently_page(reference, sample_of(pieces, result.rows))
     return result.model_copy(update={"evidently": output.write_file(EVIDENTLY, page)})
 
 

@@ -50,7 +50,7 @@ def reference() -> Profile:
 
 def judged(reference: Profile, frame: pl.DataFrame, **settings: object) -> Drift:
     chosen = DriftSettings.model_validate(settings)
-    return compare(reference, reference.window(frame.lazy(), watched(RAW, chosen)), chosen)
+    return compare(reference, reference.window([frame.lazy()], watched(RAW, chosen)), chosen)
 
 
 def test_nothing_drifts_where_nothing_changed(reference: Profile) -> None:

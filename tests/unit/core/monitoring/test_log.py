@@ -83,6 +83,17 @@ def test_the_newest_label_of_a_row_counts(deps: Deps) -> None:
     assert read[log.LABEL].to_list() == [1, 0, 0]
 
 
+def test_pieces_are_the_same_rows(deps: Deps) -> None:
+    publish_segment(deps, "late", rows(), what=log.PREDICTIONS, version="1")
+    publish_segment(deps, "late", rows(hours=0.5), what=log.PREDICTIONS, version="1")
+    window = (NOON + HOUR / 2, NOON + HOUR)
+    told = log.segments(deps.store, deps.project, "late", *window)
+    whole = log.scan_predictions(told, deps, *window, columns=["x"]).collect()
+    pieces = [piece.collect() for piece in log.slice_predictions(told, deps, *window, columns=["x"])]
+    assert pl.concat(pieces).equals(whole)
+    assert whole.height == 60
+
+
 def test_the_policy_is_asked(deps: Deps) -> None:
     publish_segment(deps, "late", rows(), what=log.PREDICTIONS, version="1")
     closed = Deps(deps.store, deps.runtime, access=Nobody())

@@ -111,14 +111,14 @@ def test_a_profile_survives_json_and_counts_windows_in_its_bins() -> None:
     read = Profile.from_document(made.document())
     assert read == made
     assert {each.rows for each in [*made.columns.values(), *made.answers.values()]} == {300}
-    one, other = (read.window(frame(50, seed).lazy()) for seed in (1, 2))
-    both = read.window(pl.concat([frame(50, 1), frame(50, 2)]).lazy())
+    one, other = (read.window([frame(50, seed).lazy()]) for seed in (1, 2))
+    both = read.window([frame(50, 1).lazy(), frame(50, 2).lazy()])
     merged = one.merge(other)
     assert {name: each.counts for name, each in merged.columns.items()} == {
         name: each.counts for name, each in both.columns.items()
     }
     assert sum(both.answers[LABEL].counts) == 100
-    assert read.window(frame(0).lazy()).columns["c"].rows == 0
+    assert read.window([frame(0).lazy()]).columns["c"].rows == 0
 
 
 @pytest.mark.parametrize("document", [{}, [], {"format_version": 1, "raw": [], "columns": {"x": {"type": "other"}}}])
