@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from demo.traffic import LATER_COLUMN, Flight, Row, label_due
@@ -15,6 +15,7 @@ from demo.traffic import LATER_COLUMN, Flight, Row, label_due
 if TYPE_CHECKING:
     from aimass.core.endpoints.base import Endpoint, LateLabel
 
+DAY = timedelta(days=1)
 MOST_LABELS = 500
 LABELS_EVERY_S = 1.0
 WAIT_AFTER_FAILURE_S = 1.0
@@ -36,6 +37,8 @@ class Replay:
 
     Attributes
     ----------
+    speed : float
+        May be changed while it runs.
     feed : callable
         What reaches the server of a flight's row; may be changed while it runs.
     sent : Counter
@@ -60,7 +63,7 @@ class Replay:
         self._endpoint = endpoint
         self._model = model
         self._flights = flights
-        self._speed = speed
+        self.speed = speed
         self._sends_later = False
         self._labels: deque[tuple[datetime, LateLabel]] = deque()
         self._labelled_at = time.monotonic()
@@ -73,12 +76,10 @@ class Replay:
             self.ended = True
 
     def _send(self, stop: threading.Event) -> None:
-        began = time.monotonic()
-        first: datetime | None = None
+        due_s = time.monotonic()
         for flight in self._flights:
-            first = first or flight.at
-            due_s = (flight.at - first).total_seconds() / 86_400 / self._speed
-            if stop.wait(max(0.0, began + due_s - time.monotonic())):
+            due_s += (flight.at - (self.at or flight.at)) / DAY / self.speed
+            if stop.wait(max(0.0, due_s - time.monotonic())):
                 break
             self.at = flight.at
             self._ask(flight, stop)
