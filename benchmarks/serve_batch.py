@@ -6,11 +6,18 @@ MLflow's server has no binary form. Both have one worker, and every answer is re
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
 
-from aimass_client import calls
+import numpy as np
+
+from aimass.core.features.row_encoder import RowEncoder
+from aimass.core.reserved import NULL_STRING
+from aimass.serving.infer_json import LENGTH_HEADER
+from aimass.serving.loaded import read_columns
+from aimass.serving.tensors import bytes_of, datatype_of
 from benchmarks.figures import conclude
 from benchmarks.serving.load import load, write_requests
 from benchmarks.serving.model import NAME, Released, default_folder, released
@@ -25,14 +32,21 @@ REQUESTS = 10
 
 
 def binary_requests(model: Released, file: Path) -> Path:
-    """Write requests of 1,000 rows as binary tensors, as the Python client sends them."""
+    """Write requests of 1,000 rows as binary tensors: missing numbers are NaN or masked, missing texts empty."""
+    encoder = RowEncoder(read_columns(model.graph_file))
     everything = model.rows(ROWS * REQUESTS)
-    made = []
+    bodies, headers = [], []
     for start in range(0, len(everything), ROWS):
-        rows = everything[start : start + ROWS]
-        columns = {name: [row[name] for row in rows] for name in rows[0]}
-        made.append(calls.infer(NAME, columns, as_bytes=True))
-    return write_requests(file, made[0].path, [call.body or b"" for call in made], headers=[c.headers for c in made])
+        inputs, parts = [], []
+        for name, array in encoder.feeds(encoder.encode(everything[start : start + ROWS])).items():
+            values = np.where(array == NULL_STRING, "", array) if array.dtype == object else array
+            parts.append(bytes_of(values))
+            size = {"binary_data_size": len(parts[-1])}
+            inputs.append({"name": name, "datatype": datatype_of(values), "shape": [ROWS], "parameters": size})
+        head = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
+        bodies.append(b"".join([head, *parts]))
+        headers.append({"Content-Type": "application/octet-stream", LENGTH_HEADER: str(len(head))})
+    return write_requests(file, f"/v2/models/{NAME}/infer", bodies, headers=headers)
 
 
 def main() -> int:
