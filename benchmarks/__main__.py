@@ -6,7 +6,18 @@ import argparse
 import subprocess
 import sys
 
-NAMES = ("parse", "memory", "ui_overview", "overhead", "demo_time", "serve_single", "serve_limit", "serve_batch")
+NAMES = (
+    "parse",
+    "memory",
+    "ui_overview",
+    "overhead",
+    "demo_time",
+    "serve_single",
+    "serve_limit",
+    "serve_batch",
+    "drift",
+    "drift_calibration",
+)
 
 
 def main() -> int:
