@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 # What the one common ancestor of all tests' tasks imports; nothing there may start threads.
-PRELOADED = ["tests.crash.search_tasks", "tests.crash.release_tasks", "tests.crash.stage_tasks"]
+PRELOADED = [f"tests.crash.{name}_tasks" for name in ("search", "release", "stage", "rollback")]
 Task = Callable[[dict[str, Any]], Any]
 
 

@@ -170,7 +170,10 @@ class RollbackOperator(RequestOperator[RollbackForm]):
     def _verify(self, work: _Work, context: Context) -> dict[str, Any]:
         from aimass.core.release.rollback import verify
 
-        return verify(work.plan, work.servers).model_dump(mode="json")
+        # What was seen before the alias moved: a retry after that could not see it any more.
+        name = f"verify-{work.plan.model}-{work.plan.target}"
+        seen: dict[str, Any] = work.deps.pin(name, lambda: verify(work.plan, work.servers).model_dump(mode="json"))
+        return seen
 
     def _move(self, work: _Work, context: Context) -> dict[str, Any]:
         from aimass.core.release.rollback import move
