@@ -23,9 +23,10 @@ import onnx
 from onnx import helper, numpy_helper
 
 from aimass.core.deps import Deps, Runtime
-from aimass.core.release.base import Package, Version
+from aimass.core.release.base import Package
 from aimass.core.release.mlflow import MLflowRegistry, MLflowSettings
 from aimass.core.storage import file_digest
+from aimass.serving.loaded import LoadedModel
 from benchmarks.figures import Figure, conclude
 from benchmarks.serving.load import load, write_requests
 from benchmarks.serving.model import NAME, Released, default_folder, released
@@ -37,6 +38,9 @@ LOAD_SHARE = 0.8
 CONNECTIONS = 16
 WORKERS = 2
 ROWS = 4
+SHARES = (0.9, 0.8)
+"""The other versions' probabilities, as shares of the first one's. With three in turn, and the one before kept for the
+way back, each switch loads a version, and the rollback loads none."""
 PAUSE_S = 0.6
 GOAL_ROLLBACK_S = 5.0
 GOAL_P99 = 2.0
@@ -55,6 +59,7 @@ class Server:
 
     def __init__(self, port: int, registry: MLflowRegistry) -> None:
         self.port = port
+        self.champion = "1"
         self._registry = registry
 
     def ask(self, path: str, body: Any = None) -> Any:
@@ -68,47 +73,43 @@ class Server:
             return json.load(answer)
 
     def move(self, version: str, body: dict[str, Any]) -> float:
-        """Point the champion at `version`; return the seconds until the server answers by it."""
+        """Point the champion at `version`, as a release does; return the seconds until the server answers by it."""
         started = time.perf_counter()
+        self._registry.set_alias(NAME, "previous", self.champion)
         self._registry.set_alias(NAME, "champion", version)
+        self.champion = version
         self.ask("/aimass/sync")
         while self.ask(f"/predict/{NAME}", body)["version"] != version:
             time.sleep(0.005)
         return time.perf_counter() - started
 
 
-def second_version(model: Released, registry: MLflowRegistry, folder: Path) -> Version:
-    """Register the same graph with probabilities a tenth smaller, as another version."""
+def another_version(model: Released, registry: MLflowRegistry, folder: Path, share: float) -> str:
+    """Register the same graph with its probabilities times `share`; return the version's number."""
     graph = onnx.load_model(str(model.onnx_file))
     for node in graph.graph.node:
         for at, name in enumerate(node.output):
             if name == "probability":
                 node.output[at] = "probability_before"
-    graph.graph.node.append(helper.make_node("Mul", ["probability_before", "tenth_less"], ["probability"]))
-    graph.graph.initializer.append(numpy_helper.from_array(np.array([0.9], dtype=np.float32), "tenth_less"))
-    file = folder / "model.onnx"
+    graph.graph.node.append(helper.make_node("Mul", ["probability_before", "share"], ["probability"]))
+    graph.graph.initializer.append(numpy_helper.from_array(np.array([share], dtype=np.float32), "share"))
+    file = folder / f"{share}.onnx"
     onnx.save_model(graph, str(file))
-    # The registry keeps an example of the inputs; that of the first version will do.
-    from aimass.serving.loaded import LoadedModel
-
-    loaded = LoadedModel.load(file, model.graph_file, name=NAME, version="2", digest="")
+    loaded = LoadedModel.load(file, model.graph_file, name=NAME, version="", digest="")
     example = loaded.encoder.feeds(loaded.empty(2))
-    return registry.register(
-        Package(
-            name=NAME, digest=file_digest(file), onnx_file=file, example=example, files={"graph.json": model.graph_file}
-        )
-    )
+    files = {"graph.json": model.graph_file}
+    return registry.register(Package(NAME, file_digest(file), file, example, files)).version
 
 
 def measure(plan: Path, port: int, rate: float, seconds: float) -> subprocess.Popen[str]:
     """Start the load."""
     command = [sys.executable, "-m", "benchmarks.serving.switch_load", str(port), str(plan)]
     command += ["--connections", str(CONNECTIONS), "--rate", f"{rate:.1f}", "--seconds", f"{seconds:.1f}"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def result(process: subprocess.Popen[str]) -> dict[str, Any]:
-    """Return what the load saw."""
+    """Let the load end, once its time is up; return what it saw."""
     output, _ = process.communicate()
     found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return found
@@ -127,17 +128,16 @@ def main() -> int:
         deps = Deps.from_runtime(Runtime(store=(folder / "store").as_uri(), tracking_uri=uri, project="bench"))
         registry = MLflowRegistry(MLflowSettings(), deps)
         registry.set_alias(NAME, "champion", "1")
-        second = second_version(model, registry, folder)
-        registry.set_alias(NAME, "previous", second.version)
+        versions = ["1", *(another_version(model, registry, folder, share) for share in SHARES)]
         port = free_port()
         command = [sys.executable, "-m", "aimass.serving", "--port", str(port), "--workers", str(WORKERS)]
         command += ["--tracking-uri", uri, "--cache-dir", str(folder / "cache"), "--store", (folder / "log").as_uri()]
         health = f"http://127.0.0.1:{port}/v2/health/ready"
         with running(command, health=health, log=folder / "server.log"):
-            return judge(model, Server(port, registry), folder, second.version, requests_wanted)
+            return judge(model, Server(port, registry), folder, versions, requests_wanted)
 
 
-def judge(model: Released, server: Server, folder: Path, second: str, requests_wanted: int) -> int:
+def judge(model: Released, server: Server, folder: Path, versions: list[str], requests_wanted: int) -> int:
     """Put the load on the server, switch, and compare with the same load without switches."""
     bodies = [{"rows": model.rows(ROWS, seed=seed)} for seed in range(32)]
     encoded = [json.dumps(body).encode() for body in bodies]
@@ -147,7 +147,7 @@ def judge(model: Released, server: Server, folder: Path, second: str, requests_w
             [row["probability"] for row in server.ask(f"/predict/{NAME}?version={version}", body)["predictions"]]
             for body in bodies
         ]
-        for version in ("1", second)
+        for version in versions
     }
     plan = folder / "plan.json"
     plan.write_text(json.dumps({"requests": json.loads(file.read_text()), "expected": expected}))
@@ -158,16 +158,17 @@ def judge(model: Released, server: Server, folder: Path, second: str, requests_w
     under_way = measure(plan, server.port, rate, seconds)
     end = time.perf_counter() + seconds
     took = []
-    for switch in range(SWITCHES + 1):
+    going = [versions[(switch + 1) % len(versions)] for switch in range(SWITCHES)]
+    for switch, version in enumerate([*going, going[-2]]):
         time.sleep(max(PAUSE_S, (end - time.perf_counter()) / (SWITCHES + 2 - switch)))
-        took.append(server.move(second if switch % 2 == 0 else "1", bodies[0]))
+        took.append(server.move(version, bodies[0]))
     seen = result(under_way)
     print(f"{most:.0f} requests/s at most, {rate:.0f} put; {seen['answers']} answers, {seen['changes']} changes seen")
     print(f"steady {steady}\nswitching {seen}\nseconds by switch: {', '.join(f'{each:.2f}' for each in took)}")
     return conclude(
         "switch",
         [
-            Figure("answers checked (goal: that many or more)", -float(seen["answers"]), "", goal=-float(REQUESTS)),
+            Figure("answers checked", seen["answers"], "", goal=REQUESTS, more_is_better=True),
             Figure("failed", seen["failed"] + steady["failed"], "", goal=0),
             Figure("mixed", seen["mixed"] + steady["mixed"], "", goal=0),
             Figure("rollback: decision to old version", took[-1], "s", goal=GOAL_ROLLBACK_S),

@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import json
 import re
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -123,14 +124,15 @@ class Load:
         self.seen.answers.append((sent, received, due, version))
 
     async def run(self, port: int, connections: int, rate: float, seconds: float) -> None:
-        """Put the load on the server."""
+        """Put the load on the server for so long, and until standard input ends."""
         loop = asyncio.get_running_loop()
         for _ in range(connections):
             await loop.create_connection(lambda: Client(self), "127.0.0.1", port)
         due = time.perf_counter()
         end = due + seconds
         number = 0
-        while due < end:
+        told_to_end = loop.run_in_executor(None, sys.stdin.read)
+        while due < end or not told_to_end.done():
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             while due <= time.perf_counter():
                 number = (number + 1) % len(self.requests)
