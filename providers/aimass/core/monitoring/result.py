@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from aimass.core.monitoring.log import stamp
-from aimass.core.stages.base import StageResult
+from aimass.core.results import StageResult
 from aimass.core.storage import Store
 
 TestName = Literal["distribution", "shares", "missing"]
@@ -115,9 +115,12 @@ class Quality(_Document):
         return next((each for each in self.versions if each.version == version), None)
 
 
-class MonitorResult(StageResult):
+class MonitorResult(_Document):
     """What is known about a model in one window."""
 
+    uri: str = Field(default="", description="Folder of the published output.")
+    digest: str = Field(default="", description="Digest of the output's content.")
+    reused: bool = Field(default=False, description="Whether an earlier run had published the same output.")
     model: str = Field(description="Name of the registered model.")
     project: str = Field(description="The pipeline that releases it.")
     alias: str = Field(description="The alias that is watched.")

@@ -68,7 +68,7 @@ class NumberSketch(_Sketch):
     own. Without edges (dates: time always goes on) there is one bin, and only missing values are compared.
     """
 
-    type: Literal["numbers"] = "numbers"
+    type: Literal["numbers"] = Field(default="numbers", description="Which kind of sketch it is.")
     edges: list[float] = Field(description="Ascending; n - 1 edges for n bins.")
     sums: list[float] = Field(description="Sum of the values by bin.")
     squares: float = Field(default=0.0, description="Sum of the squared distances from `center`.")
@@ -136,7 +136,7 @@ class NumberSketch(_Sketch):
 class TextSketch(_Sketch):
     """Counts of the reference's most frequent values, and of all other values together in the last bin."""
 
-    type: Literal["texts"] = "texts"
+    type: Literal["texts"] = Field(default="texts", description="Which kind of sketch it is.")
     values: list[str] = Field(description="The values; n - 1 for n bins.")
 
     @classmethod

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from aimass.core.datasets import DatasetWriter
 from aimass.core.deps import Deps
 from aimass.core.errors import AimassError, from_os_error
 from aimass.core.manifest import Column, File, InputRef, Manifest, Part, find_manifest, load_manifest, publish_manifest
+from aimass.core.results import StageResult as StageResult
 from aimass.core.settings import InputMarker, OutsideKeyMarker, Settings, has_marker, parse_settings
 from aimass.core.storage import file_digest, text_digest
 
@@ -40,16 +39,6 @@ class StageConfig(Settings):
             name for name, info in fields if has_marker(info, InputMarker) or has_marker(info, OutsideKeyMarker)
         }
         return self.model_dump(mode="json", exclude=left_out)
-
-
-class StageResult(BaseModel):
-    """Base of the stages' results: small and JSON-able, never rows or weights."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    uri: str = Field(default="", description="Folder of the published output.")
-    digest: str = Field(default="", description="Digest of the output's content.")
-    reused: bool = Field(default=False, description="Whether an earlier run had published the same output.")
 
 
 C = TypeVar("C", bound=StageConfig)
