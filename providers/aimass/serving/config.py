@@ -43,7 +43,9 @@ class ServeConfig(Settings):
     )
     memory_budget_mb: int = Field(default=2048, ge=16, description="Memory for models, per worker, in MiB.")
     cache_dir: Path = Field(
-        default=Path("~/.cache/aimass/serving"), description="Folder of fetched models and the last known table."
+        default=Path("~/.cache/aimass/serving"),
+        validate_default=True,
+        description="Folder of fetched models and the last known table.",
     )
     registry_poll_s: float = Field(default=5.0, gt=0, description="Seconds between two looks at the registry.")
     shadow_rows: int = Field(

@@ -185,11 +185,13 @@ class Metrics:
         self._add(histogram._sum, total, (histogram, names))
 
     def _measure_worker(self) -> None:
-        times, disk = self._process.cpu_times(), self._process.io_counters()
+        times = self._process.cpu_times()
         self._own["cpu_seconds"].set(times.user + times.system)
         self._own["resident_bytes"].set(self._process.memory_info().rss)
-        self._own["read_bytes"].set(disk.read_bytes)
-        self._own["written_bytes"].set(disk.write_bytes)
+        if hasattr(self._process, "io_counters"):  # not on every system
+            disk = self._process.io_counters()
+            self._own["read_bytes"].set(disk.read_bytes)
+            self._own["written_bytes"].set(disk.write_bytes)
 
 
 def _nothing() -> dict[str, Any]:

@@ -81,6 +81,25 @@ def test_requests_may_follow_each_other_in_one_piece(wire: Wire) -> None:
     assert wire.talk((HEAD % len(BODY) + BODY) * 3).count(b"HTTP/1.1 200 OK") == 3
 
 
+def test_an_answer_without_a_body_is_sent_too(wire: Wire) -> None:
+    answer = wire.talk(b"HEAD /v2 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_client_that_waits_for_leave_to_send_gets_it(wire: Wire) -> None:
+    async def ask() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
+        writer.write((HEAD % len(BODY)).replace(b"host: x", b"host: x\r\nexpect: 100-continue"))
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(BODY)
+        answer = await asyncio.wait_for(reader.readuntil(b"}]}"), 5)
+        writer.close()
+        return answer
+
+    assert wire.asked.run(ask()).startswith(b"HTTP/1.1 200 OK")
+
+
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
