@@ -115,12 +115,9 @@ class Quality(_Document):
         return next((each for each in self.versions if each.version == version), None)
 
 
-class MonitorResult(_Document):
+class MonitorResult(StageResult):
     """What is known about a model in one window."""
 
-    uri: str = Field(default="", description="Folder of the published output.")
-    digest: str = Field(default="", description="Digest of the output's content.")
-    reused: bool = Field(default=False, description="Whether an earlier run had published the same output.")
     model: str = Field(description="Name of the registered model.")
     project: str = Field(description="The pipeline that releases it.")
     alias: str = Field(description="The alias that is watched.")
