@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from aimass.core.endpoints.base import LateLabel
 from aimass.core.endpoints.status import ServedModel, ServedVersion, ServerStatus
 from aimass.core.errors import ConfigError, NotFoundError, StorageFullError
 from aimass.serving.errors import MalformedError
@@ -21,30 +19,35 @@ from aimass.serving.state import ModelEntry
 if TYPE_CHECKING:
     from aimass.serving.supervisor import Supervisor
 
-MOST_SHADOW_ROWS = 10_000
-P = TypeVar("P", bound=BaseModel)
+
+class _Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    pass
 
 
-class _Nothing(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class _Since(_Nothing):
+class _Since(msgspec.Struct, forbid_unknown_fields=True):
     since: datetime | None = None
 
 
-class _Version(_Nothing):
+class _Version(msgspec.Struct, forbid_unknown_fields=True):
     model: str
     version: str
 
 
-class _Shadow(_Version):
-    rows: int = Field(default=200, ge=1, le=MOST_SHADOW_ROWS)
-
-
-class _Labels(_Nothing):
+class _Shadow(msgspec.Struct, forbid_unknown_fields=True):
     model: str
-    labels: list[LateLabel]
+    version: str
+    rows: int
+
+
+class _Label(msgspec.Struct, forbid_unknown_fields=True):
+    request_id: str
+    label: str | int | float | bool
+    row: int = 0
+
+
+class _Labels(msgspec.Struct, forbid_unknown_fields=True):
+    model: str
+    labels: list[_Label]
 
 
 class Control:
@@ -75,11 +78,11 @@ class Control:
             return None
         kind, function = self._methods[method.removeprefix("admin/")]
         try:
-            params = kind.model_validate(msgspec.msgpack.decode(body))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the body"
-            raise MalformedError(f"{where}: {first['msg']}", expected=f"{', '.join(kind.model_fields)}") from None
+            params = msgspec.msgpack.decode(body, type=kind)
+        except msgspec.ValidationError as error:
+            raise MalformedError(
+                f"{method} was asked wrongly: {error}", expected=", ".join(kind.__struct_fields__)
+            ) from None
         return await function(params)
 
     # --- methods ----------------------------------------------------------------------------------------------------
@@ -89,10 +92,7 @@ class Control:
         return (await self.status([reading.worker for reading in readings])).model_dump(mode="json")
 
     async def _samples(self, params: _Since) -> Any:
-        since = params.since
-        if since is not None and since.tzinfo is None:
-            raise MalformedError(f"since is {since}", expected="a time with its offset, such as 2026-04-01T12:00:00Z")
-        return TypeAdapter(list[Any]).dump_python(self._supervisor.samples.since(since), mode="json")
+        return [sample.model_dump(mode="json") for sample in self._supervisor.samples.since(params.since)]
 
     async def _sync(self, params: _Nothing) -> Any:
         await self._supervisor.look(patient=False)
@@ -179,7 +179,7 @@ def _numbers(classes: list[str]) -> dict[str, int]:
     return {"0": 0, "1": 1, **{name: number for number, name in enumerate(classes)}}
 
 
-def _number(label: LateLabel, numbers: Mapping[str, int]) -> int:
+def _number(label: _Label, numbers: Mapping[str, int]) -> int:
     """Return 0 or 1 for a label as the training data spells it, or as 0, 1, true or false."""
     value = label.label
     spelled = str(value)
