@@ -97,11 +97,20 @@ class Window:
         return counted.sort(["len", VERSION], descending=[True, False])
 
     def aliased(self, alias: str, counts: pl.DataFrame) -> str | None:
-        """Return the version that answered most often under `alias`, or the one that it points at now, or None."""
+        """Return the version that answered most often under `alias`, or the one that it points at now, or None.
+
+        Raises
+        ------
+        NotFoundError
+            Nothing answered, and there is no such model.
+        """
         answered = counts.filter(pl.col(ALIAS) == alias)
         if answered.height:
             return str(answered[VERSION][0])
         found = self._registry.aliased(self.span.model, alias)
+        if found is None and self._registry.model(self.span.model) is None:
+            known = [model.name for model in self._registry.models()]
+            raise NotFoundError(f"The registry has no model {self.span.model!r}", known=known)
         return found.version if found is not None else None
 
     def pieces_of(self, version: str, columns: Sequence[str]) -> Iterator[pl.LazyFrame]:

@@ -13,7 +13,7 @@ import pytest
 
 from aimass.core.artifacts import Artifact
 from aimass.core.deps import Deps
-from aimass.core.errors import ConfigError, SchemaMismatchError
+from aimass.core.errors import ConfigError, NotFoundError, SchemaMismatchError
 from aimass.core.features.canonical import readable
 from aimass.core.features.graph import FeatureGraph
 from aimass.core.monitoring import log
@@ -150,6 +150,12 @@ def test_columns_may_be_left_out_and_must_exist(world: World) -> None:
 def test_an_impossible_configuration_is_refused(world: World, config: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         run(world.deps, "monitor", model="late", registry={"type": "memory"}, **config)
+
+
+def test_a_model_that_does_not_exist_is_refused(world: World) -> None:
+    window = {"start": "2026-04-01T12:00:00Z", "end": "2026-04-01T13:00:00Z"}
+    with pytest.raises(NotFoundError, match="no model 'lata'"):
+        run(world.deps, "monitor", model="lata", registry={"type": "memory"}, **window)
 
 
 def test_the_page_says_what_drifted_in_both_languages(world: World, tmp_path: Path) -> None:
