@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import psutil
 
+from aimass.core.deps import safe_name
 from aimass.core.endpoints.status import RegistryStatus, WorkerStatus
 from aimass.core.errors import AimassError, from_os_error
 from aimass.core.release.base import ModelRegistry
@@ -107,10 +108,10 @@ class Supervisor:
     def _build(self, listeners: list[socket.socket], folder: Path) -> None:
         config = self.config
         self.generation = Generation.make()
-        self.cache = Cache(config.cache_dir, config.name)
+        self.cache = Cache(config.cache_dir, safe_name(config.name))
         self.deployment = Deployment(config, self.generation, self.cache, self._watcher)
         self.samples = Samples(config.name, SAMPLE_S)
-        self._journals = config.cache_dir / "journals" / config.name
+        self._journals = config.cache_dir / "journals" / safe_name(config.name)
         self.labels: JournalFile | None = None
         self._sealer: Sealer | None = None
         if config.store:
@@ -182,7 +183,8 @@ class Supervisor:
             # What was served last is served at once, whether the registry answers or not.
             self.deployment.desired = msgspec.structs.replace(known, generation=0, not_ready="")
             await self.deployment.converge()
-            await self.deployment.set_ready()
+            if not self.deployment.alarms:
+                await self.deployment.set_ready()
         looks: set[asyncio.Task[None]] = set()
         while True:
             # A model that takes long to load must not keep the others from being switched.

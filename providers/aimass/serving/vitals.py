@@ -32,6 +32,9 @@ class Vitals:
         self._alarm = gauge("model_alarm", "1 where the server does not serve what the registry asks for.", "model")
         self._memory = gauge("version_memory_bytes", "What a version is counted with, per worker.", "model", "version")
 
+        self._models: set[str] = set()
+        self._versions: set[tuple[str, str]] = set()
+
     def tell_log(self, *, unsealed_bytes: int, dropped_rows: int) -> None:
         """Tell how the prediction log does."""
         self._unsealed.set(unsealed_bytes)
@@ -50,10 +53,13 @@ class Vitals:
         self._generation.set(generation)
         self._reachable.set(reachable)
         self._deaths.set(deaths)
-        for name, alarm in models.items():
-            self._alarm.labels(name).set(bool(alarm))
-        for (name, version), record in records.items():
-            self._memory.labels(name, version).set(record.memory_bytes if record.state == "ready" else 0)
+        # What is gone is told once more, as nothing: the last value would stand for ever.
+        for name in self._models | models.keys():
+            self._alarm.labels(name).set(bool(models.get(name)))
+        ready = {key: record.memory_bytes for key, record in records.items() if record.state == "ready"}
+        for key in self._versions | ready.keys():
+            self._memory.labels(*key).set(ready.get(key, 0))
+        self._models, self._versions = set(models), set(ready)
 
 
 def forget_worker(pid: int, folder: str) -> None:
