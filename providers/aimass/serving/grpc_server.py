@@ -153,7 +153,10 @@ class InferenceService:
             token.name,
             started,
         )
-        answer = await self._engine.answer(ask, lambda loaded: block_of(tensors_of(request), loaded.encoder))
+        others = self._engine.context.table.known_columns(ask.model)
+        answer = await self._engine.answer(
+            ask, lambda loaded: block_of(tensors_of(request), loaded.encoder, ignore=others)
+        )
         call.set_trailing_metadata(_told(answer.resolved, request_id))
         outputs: dict[str, Array] = {"probability": answer.probability, "label": answer.label}
         version = answer.resolved.loaded.version

@@ -84,7 +84,8 @@ async def infer(engine: Engine, request: Request, version: str | None) -> Respon
     parsed = infer_json.read(await request.body(), header_length)
 
     def encode(loaded: LoadedModel) -> Block:
-        return block_of(parsed.tensors, loaded.encoder)
+        others = engine.context.table.known_columns(request.model)
+        return block_of(parsed.tensors, loaded.encoder, ignore=others)
 
     ask = Ask(
         request.model,

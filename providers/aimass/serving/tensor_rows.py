@@ -12,7 +12,7 @@ so that both doors give the same answers. A missing value is
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,8 @@ OUTPUT_METADATA: list[dict[str, Any]] = [
 """What every model answers with: the probability of class 1, and the class, 0 or 1, by the model's threshold."""
 
 
-def block_of(tensors: Iterable[Tensor], encoder: RowEncoder) -> Block:
-    """Return the rows of a request in canonical form.
+def block_of(tensors: Iterable[Tensor], encoder: RowEncoder, *, ignore: Container[str] = ()) -> Block:
+    """Return the rows of a request in canonical form; tensors of columns to `ignore` are left aside.
 
     Raises
     ------
@@ -65,8 +65,11 @@ def block_of(tensors: Iterable[Tensor], encoder: RowEncoder) -> Block:
         tensor = _masked(_take(found, column), found.pop(column.name + MASK_SUFFIX, None))
         _put_whole(target, missing, column, tensor)
     block.ints[block.missing] = 0
-    if found:
-        raise _unknown(next(iter(found)), encoder.columns)
+    own = {column.name for column in encoder.columns} if found else set()
+    for name in found:
+        base = name.removesuffix(MASK_SUFFIX)
+        if base in own or base not in ignore:
+            raise _unknown(name, encoder.columns)
     return block
 
 

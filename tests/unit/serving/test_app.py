@@ -114,6 +114,8 @@ def test_a_column_that_another_version_knows_is_left_aside(asked: Asked, tmp_pat
     check_refusal(asked.predict(row), 422, "invalid_rows", "'delay'")
     asked.table.put(load(tmp_path, "3", extra="delay"), "previous")
     assert asked.predict(row).json()["version"] == "1"
+    more = {"name": "delay", "shape": [2], "datatype": "FP64", "data": [1, 2]}
+    assert asked.post("/v2/models/late/infer", tensors() | {"inputs": [*tensors()["inputs"], more]}).status_code == 200
     check_refusal(asked.predict(ROW, query="?version=3"), 422, "invalid_rows", "'delay' is not in row 0")
 
 

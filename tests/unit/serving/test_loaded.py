@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from aimass.core.errors import ConfigError, CorruptDataError
+from aimass.serving.costs import Costs
 from aimass.serving.errors import answer_of
-from aimass.serving.loaded import Costs, LoadedModel
+from aimass.serving.loaded import LoadedModel
 from aimass.serving.logs import JsonFormatter, Throttle
 from aimass.serving.security import Tokens
 from tests.services.asking import load
