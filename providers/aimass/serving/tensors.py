@@ -160,15 +160,15 @@ def _texts(name: str, n_rows: int, raw: bytes) -> Array:
         raise MalformedError(
             f"Tensor {name!r} of BYTES has {len(raw)} bytes", expected=f"{n_rows * 4} at least", tensor=name
         )
-    texts: list[str] = []
+    pieces: list[bytes] = []
     place = 0
+    unpack, length_size = _LENGTH.unpack_from, _LENGTH.size
     try:
         for _ in range(n_rows):
-            begin = place + _LENGTH.size
-            place = begin + _LENGTH.unpack_from(raw, place)[0]
-            texts.append(raw[begin:place].decode())
-    except UnicodeDecodeError:
-        raise MalformedError(f"Text {len(texts)} of tensor {name!r} is not UTF-8", tensor=name) from None
+            (length,) = unpack(raw, place)
+            begin = place + length_size
+            place = begin + length
+            pieces.append(raw[begin:place])
     except struct.error:
         place = -1
     if place != len(raw):
@@ -177,4 +177,10 @@ def _texts(name: str, n_rows: int, raw: bytes) -> Array:
             expected=f"{n_rows} texts, each after its length in 4 bytes, little-endian",
             tensor=name,
         )
+    try:
+        texts = b"\0".join(pieces).decode().split("\0")  # at once: a third of the time of one by one
+        if len(texts) != n_rows:
+            texts = [piece.decode() for piece in pieces]  # a text holds the separator
+    except UnicodeDecodeError as error:
+        raise MalformedError(f"Tensor {name!r} holds text that is not UTF-8: {error}", tensor=name) from None
     return np.array(texts, dtype=object)

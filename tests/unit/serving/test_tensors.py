@@ -68,8 +68,8 @@ def test_bytes_of_every_number_come_back(datatype):
 
 
 def test_bytes_of_texts_come_back():
-    array = np.array(["", "é", "x" * 300], dtype=object)
-    assert Tensor.from_bytes("a", datatype_of(array), [3], bytes_of(array)).values.tolist() == array.tolist()
+    array = np.array(["", "é", "x" * 300, "a\0b"], dtype=object)
+    assert Tensor.from_bytes("a", datatype_of(array), [4], bytes_of(array)).values.tolist() == array.tolist()
 
 
 @pytest.mark.parametrize(
