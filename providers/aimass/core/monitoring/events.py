@@ -8,6 +8,7 @@ repeated.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from datetime import datetime
@@ -92,17 +93,12 @@ class AlertLog:
         CorruptDataError
             One of them is missing, or is not the one that its successor was written after.
         """
-        found: list[AlertEntry] = []
-        for entry in self._backwards(self.last()):
-            found.append(entry)
-            if len(found) == limit:
-                break
-        return found
+        return list(itertools.islice(self._backwards(self.last()), limit))
 
-    def events(self, limit: int = 100) -> list[Event]:
-        """Return the newest events, the newest first, at most `limit`."""
+    def events(self, limit: int = 100, *, windows: int = 1000) -> list[Event]:
+        """Return the newest events of the last `windows` judged windows, the newest first, at most `limit`."""
         found: list[Event] = []
-        for entry in self._backwards(self.last()):
+        for entry in itertools.islice(self._backwards(self.last()), windows):
             found += reversed(entry.judgement.events)
             if len(found) >= limit:
                 break

@@ -68,25 +68,53 @@ def refuse_takeover(registry: ModelRegistry, deps: Deps, name: str) -> None:
         )
 
 
-def promote(registry: ModelRegistry, deps: Deps, package: Package, *, alias: str, why: str) -> Promotion:
+def promote(
+    registry: ModelRegistry,
+    deps: Deps,
+    package: Package,
+    *,
+    alias: str,
+    why: str,
+    accept_rolled_back: bool = False,
+) -> Promotion:
     """Register `package` and point `alias` at it; what `alias` pointed at before gets the alias ``previous``.
 
     Raises
     ------
     NotAllowedError
         The model is another project's.
+    GateRefusedError
+        These very bytes were rolled back, and `accept_rolled_back` is not given.
     """
     refuse_takeover(registry, deps, package.name)
     version = registry.register(package)
     deps.failpoints.hit("between_registry_and_alias")
-    return point(registry, deps, version, alias=alias, why=why)
+    return point(registry, deps, version, alias=alias, why=why, accept_rolled_back=accept_rolled_back)
 
 
-def point(registry: ModelRegistry, deps: Deps, version: Version, *, alias: str, why: str) -> Promotion:
+def point(
+    registry: ModelRegistry,
+    deps: Deps,
+    version: Version,
+    *,
+    alias: str,
+    why: str,
+    accept_rolled_back: bool = False,
+) -> Promotion:
     """Point `alias` at a registered `version`, which is taken to be good from now on.
 
     What it pointed at before gets the alias ``previous``, but for the challenger's: nobody goes back to that.
+
+    Raises
+    ------
+    GateRefusedError
+        The version was rolled back, and `accept_rolled_back` is not given.
     """
+    if rolled_back(version) and not accept_rolled_back:
+        raise GateRefusedError(
+            f"Version {version.version} of {version.name!r} was rolled back: {version.tags[BAD_TAG]}",
+            hint=f"If it was not the model's fault, release it with accept_rolled_back, or take its tag {BAD_TAG} away",
+        )
     standing = registry.aliased(version.name, alias)
     move = Ledger(deps, version.name).record(
         alias,

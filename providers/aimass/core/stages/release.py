@@ -100,7 +100,9 @@ def _release(config: ReleaseConfig, deps: Deps, output: Output) -> ReleaseResult
         deps.progress.report(ProgressEvent("profiling", message="what live data will be compared with"))
         pieces.write_profile(output)
         package = pieces.package(config.name, output, certificate)
-        version = promote(registry, deps, package, alias=config.alias, why=config.reason).version
+        accept = config.accept_rolled_back
+        done = promote(registry, deps, package, alias=config.alias, why=config.reason, accept_rolled_back=accept)
+        version = done.version
         deps.failpoints.hit("after_alias")
     report = write_report(output, lambda: report_html(facts, version))
     return ReleaseResult(

@@ -234,7 +234,8 @@ class ModelRegistryContract:
             move(plan, registry, deps)
         assert registry.model("rolled_back").aliases == {"champion": "1"}
         assert "it got worse" in registry.version("rolled_back", "2").tags[BAD_TAG]
-        promote(registry, deps, tiny_package(tmp_path, "rolled_back", 0.5), alias="champion", why="it is mended")
+        mended = tiny_package(tmp_path, "rolled_back", 0.5)
+        promote(registry, deps, mended, alias="champion", why="it is mended", accept_rolled_back=True)
         assert BAD_TAG not in registry.version("rolled_back", "2").tags
 
     def test_clients_load_the_alias_by_pyfunc(self, registry: Any, deps: Deps, tmp_path: Path) -> None:

@@ -192,11 +192,15 @@ def test_a_server_that_is_down_does_not_forbid_the_way_back(
     assert (found.ok, found.serving, list(found.lacking)) == (False, ["up"], ["down"])
 
 
-def test_what_was_rolled_back_may_be_accepted_again(registry: ModelRegistry, deps: Deps, tmp_path: Path) -> None:
+def test_what_was_rolled_back_comes_back_only_where_somebody_accepts_it(
+    registry: ModelRegistry, deps: Deps, tmp_path: Path
+) -> None:
     roll_back(registry, in_run(deps, "bad"))
-    promote(
-        registry, in_run(deps, "again"), served_package(tmp_path, "late", 0.75), alias="champion", why="mended feed"
-    )
+    package, again = served_package(tmp_path, "late", 0.75), in_run(deps, "again")
+    with pytest.raises(GateRefusedError, match=r"Version 3 of 'late' was rolled back: .*AUC fell"):
+        promote(registry, again, package, alias="champion", why="again")
+    assert stand(registry)["champion"] == "2"
+    promote(registry, again, package, alias="champion", why="mended feed", accept_rolled_back=True)
     assert BAD_TAG not in tags(registry, "3")
     assert roll_back(registry, in_run(deps, "bad again")).leave == "3"
 
