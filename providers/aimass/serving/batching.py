@@ -2,7 +2,8 @@
 
 Requests that arrive alone are run at once, in the event loop. When two arrive in one turn of the loop, the model
 counts as crowded, and from then on what arrives in one turn is run as one batch; single requests for a while end
-that. Batches that take long are run in a thread, and what arrives meanwhile becomes the next batch. A batch of n
+that. Batches that take long are run in threads, as many at once as the worker has cores for, and what arrives
+meanwhile becomes the next batch. A batch of n
 gives each row the bits that a batch of one gives it (one thread inside a run; the tests hold that).
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
 from collections import deque
 from concurrent.futures import Executor
@@ -29,7 +31,16 @@ INLINE_MS = 0.5
 SINGLES_UNTIL_ALONE = 16
 """Batches of one after which a model no longer counts as crowded."""
 
+MOST_RUNS = 8
+"""Runs that a worker does at once, whatever the number of cores."""
+
 Scores = tuple[Probabilities, Labels]
+
+
+def cores_of_worker(workers: int) -> int:
+    """Return how many cores each of `workers` may use: how many runs it does at once."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(1, cores // workers), MOST_RUNS)
 
 
 class _Waiting(NamedTuple):
@@ -66,7 +77,8 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._is_scheduled = False
-        self._is_running = False
+        self._running = 0
+        self._runs = cores_of_worker(config.workers)
         self._is_crowded = False
         self._ran_this_turn = False
         self._singles = 0
@@ -96,7 +108,7 @@ class Batcher:
         self._admit(n_rows)
         self.queued_rows += n_rows
         try:
-            if not self._is_running and not self._config.batch_wait_ms and self._is_cheap(n_rows):
+            if not self._running and not self._config.batch_wait_ms and self._is_cheap(n_rows):
                 return await self._submit(block)  # in the next turn of the loop: no need to watch the time
             async with asyncio.timeout(timeout_s):
                 return await self._in_parts(block)
@@ -133,19 +145,27 @@ class Batcher:
         size, n_rows = self._config.max_batch_rows, block.n_rows
         if n_rows <= size:
             return await self._submit(block)
-        parts = [await self._submit(block.part(start, start + size)) for start in range(0, n_rows, size)]
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        parts = [block.part(start, start + size) for start in range(0, n_rows, size)]
+        scores: list[Scores] = []
+        for start in range(0, len(parts), self._runs):
+            scores += await asyncio.gather(*map(self._submit, parts[start : start + self._runs]))
+        return np.concatenate([part[0] for part in scores]), np.concatenate([part[1] for part in scores])
 
     def _submit(self, block: Block) -> asyncio.Future[Scores]:
         result: asyncio.Future[Scores] = self._loop.create_future()
         self._waiting.append(_Waiting(block, result))
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            if self._config.batch_wait_ms and self._is_crowded:
-                self._loop.call_later(self._config.batch_wait_ms / 1e3, self._next)
-            else:
-                self._loop.call_soon(self._next)
+        self._schedule(self._config.batch_wait_ms / 1e3 if self._is_crowded else 0.0)
         return result
+
+    def _schedule(self, wait_s: float = 0.0) -> None:
+        """Have the next batch run, where one waits and may."""
+        if self._is_scheduled or not self._waiting or self._running >= self._runs:
+            return
+        self._is_scheduled = True
+        if wait_s:
+            self._loop.call_later(wait_s, self._next)
+        else:
+            self._loop.call_soon(self._next)
 
     def _next(self) -> None:
         """Run what waits, up to the size of one batch; goes on until nothing waits."""
@@ -157,21 +177,16 @@ class Batcher:
         block = Block.join([each.block for each in batch])
         if self._is_cheap(block.n_rows):
             self._give(batch, self._try(block))
-            self._go_on()
         else:
-            self._is_scheduled = self._is_running = True
+            self._running += 1
             running = self._loop.run_in_executor(self._pool, self._try, block)
             running.add_done_callback(lambda done: self._finish(batch, done))
+        self._schedule()
 
     def _finish(self, batch: list[_Waiting], done: asyncio.Future[Scores | Exception]) -> None:
-        self._is_scheduled = self._is_running = False
+        self._running -= 1
         self._give(batch, done.result())
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self._waiting and not self._is_scheduled:
-            self._is_scheduled = True
-            self._loop.call_soon(self._next)
+        self._schedule()
 
     def _take(self) -> list[_Waiting]:
         batch: list[_Waiting] = []

@@ -12,14 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from aimass.core.features.row_encoder import Block
-from aimass.serving.batching import Batcher
+from aimass.serving.batching import Batcher, cores_of_worker
 from aimass.serving.context import PredictionRecord, Resolved, WorkerContext
 from aimass.serving.errors import MalformedError, NotLoadedError, TimedOutError, UnavailableError
 from aimass.serving.loaded import Labels, LoadedModel, Probabilities
 from aimass.serving.metrics import FLUSH_S, Metrics
-
-POOL_THREADS = 2
-"""Threads for long runs: one more than cores would help nobody, and a worker is meant for one core."""
 
 
 class Ask(NamedTuple):
@@ -60,7 +57,7 @@ class Engine:
     def __init__(self, context: WorkerContext) -> None:
         self.context = context
         self.metrics = Metrics(context.metrics_dir)
-        self._pool = ThreadPoolExecutor(POOL_THREADS, thread_name_prefix="aimass-run")
+        self._pool = ThreadPoolExecutor(cores_of_worker(context.config.workers), thread_name_prefix="aimass-run")
         self._batchers: weakref.WeakSet[Batcher] = weakref.WeakSet()
         self._flushing: asyncio.TimerHandle | None = None
 

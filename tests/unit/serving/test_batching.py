@@ -48,7 +48,9 @@ class Held:
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Iterator[Asked]:
-    asked = Asked(queue_rows=20, max_batch_rows=8, request_timeout_s=5.0)
+    asked = Asked(
+        queue_rows=20, max_batch_rows=8, request_timeout_s=5.0, workers=256
+    )  # so many that one run at a time is left
     asked.table.put(load(tmp_path))
     yield asked
     asked.close()
@@ -130,6 +132,27 @@ def test_an_answer_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         assert asked.engine.queued_rows() == {"late": 0}
     finally:
         held.go.set()
+        asked.close()
+
+
+def test_a_worker_with_cores_to_spare_runs_parts_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    asked = Asked(max_batch_rows=8)
+    asked.table.put(load(tmp_path))
+    held = Held(asked.table.resolve("late").loaded)
+
+    async def ask() -> Any:
+        answer = asyncio.create_task(asked.http.post("/predict/late", json={"rows": ROWS}))
+        while len(held.sizes) < 3:
+            await asyncio.sleep(0.001)
+        held.go.set()
+        return await answer
+
+    try:
+        together = asked.run(ask()).json()["predictions"]
+        assert held.sizes == [8, 8, 8, 3]
+        assert together == [asked.predict(row).json()["predictions"][0] for row in ROWS]
+    finally:
         asked.close()
 
 
