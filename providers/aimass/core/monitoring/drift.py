@@ -63,7 +63,8 @@ def compare(reference: Profile, window: Profile, settings: DriftSettings, *, see
     pairs = {name: (reference.columns[name], sketch) for name, sketch in window.columns.items()}
     pairs |= {name: (reference.answers[name], sketch) for name, sketch in window.answers.items()}
     planned = {name: _planned(*pair) for name, pair in pairs.items()}
-    draws = draws_for(sum(len(each.names) for tests in planned.values() for each in tests), settings.alpha)
+    most_tests = max(sum(len(each.names) for each in tests) for tests in planned.values())
+    draws = draws_for(most_tests * len(planned), settings.alpha)
     found = {
         name: [result for each in tests for result in each.run(draws, seed + zlib.crc32(name.encode()))]
         for name, tests in planned.items()
@@ -132,8 +133,22 @@ def _moved(reference: NumberSketch, window: NumberSketch) -> float:
 
 
 def _judged(found: dict[str, list[DriftTest]], settings: DriftSettings) -> dict[str, list[DriftTest]]:
-    q = iter(benjamini_hochberg([test.p for tests in found.values() for test in tests]))
-    return {name: [_verdict(test, next(q), settings) for test in tests] for name, tests in found.items()}
+    """Return the tests with their q: Benjamini-Hochberg within each column, then over the columns.
+
+    The least of the first is the column's chance (Simes, 1986). So a column counts once, however many tests it has, and
+    alpha bounds the share of wrong names among the named columns.
+    """
+    within = {name: benjamini_hochberg([test.p for test in tests]) for name, tests in found.items() if tests}
+    over = dict(zip(within, benjamini_hochberg([min(q) for q in within.values()]), strict=True))
+    scales = {name: over[name] / min(q) for name, q in within.items()}
+    return {
+        name: [
+            _verdict(test, min(1.0, q * scales[name]), settings) for test, q in zip(tests, within[name], strict=True)
+        ]
+        if tests
+        else []
+        for name, tests in found.items()
+    }
 
 
 def _verdict(test: DriftTest, q: float, settings: DriftSettings) -> DriftTest:

@@ -27,7 +27,7 @@ class DriftTest(_Document):
     )
     statistic: float = Field(description="The greatest difference of the cumulated shares, or G.")
     p: float = Field(description="Chance of such a statistic without drift, from permutations of both samples.")
-    q: float = Field(description="p after Benjamini-Hochberg over all tests of the window.")
+    q: float = Field(description="p after Benjamini-Hochberg within the column and over the columns.")
     effect: float = Field(description="How large the difference is, however certain.")
     alarm: bool = Field(description="Whether q <= alpha and effect >= min_effect.")
 
