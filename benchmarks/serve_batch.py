@@ -21,7 +21,7 @@ from aimass.serving.tensors import bytes_of, datatype_of
 from benchmarks.figures import conclude
 from benchmarks.serving.load import load, write_requests
 from benchmarks.serving.model import NAME, Released, default_folder, released
-from benchmarks.serving.pairs import errors, latency, paired
+from benchmarks.serving.pairs import cpu, errors, latency, paired
 from benchmarks.serving.peers import MLFLOW, requests_for, serving
 from benchmarks.serving.servers import ours
 
@@ -60,12 +60,12 @@ def main() -> int:
         our_requests = binary_requests(model, folder / "ours.json")
         peer_requests = requests_for(MLFLOW, model, folder / "peer.json", rows=ROWS, requests=REQUESTS)
         mine, theirs = [], []
-        with ours(model, folder) as our_port, serving(MLFLOW, model, folder) as peer_port:
+        with ours(model, folder) as our_server, serving(MLFLOW, model, folder) as peer_server:
             for _ in range(PAIRS):
-                mine.append(load(our_port, our_requests, connections=1, seconds=seconds, expect="probability"))
-                theirs.append(load(peer_port, peer_requests, connections=1, seconds=seconds, expect=MLFLOW.expect))
-    figures = [*paired("1,000 rows", mine, theirs, GOAL), *latency("1,000 rows", mine, theirs), errors(mine, theirs)]
-    return conclude("serve_batch", figures)
+                mine.append(load(our_server, our_requests, connections=1, seconds=seconds, expect="probability"))
+                theirs.append(load(peer_server, peer_requests, connections=1, seconds=seconds, expect=MLFLOW.expect))
+    figures = [*paired("1,000 rows", mine, theirs, GOAL), *latency("1,000 rows", mine, theirs)]
+    return conclude("serve_batch", [*figures, cpu("1,000 rows", mine, theirs), errors(mine, theirs)])
 
 
 if __name__ == "__main__":

@@ -23,8 +23,8 @@ from benchmarks.figures import Figure, conclude, figure
 from benchmarks.serving.bare import prepared
 from benchmarks.serving.load import Load, load, write_requests
 from benchmarks.serving.model import NAME, Released, default_folder, released
-from benchmarks.serving.pairs import errors, paired
-from benchmarks.serving.servers import free_port, ours, running
+from benchmarks.serving.pairs import cpu, errors, paired
+from benchmarks.serving.servers import Server, free_port, ours, running
 
 GOAL_SHARE = 0.75
 GOAL_ADDED_MS = 0.25
@@ -32,12 +32,12 @@ CONNECTIONS = (1, 8)
 
 
 @contextlib.contextmanager
-def bare(model: Released, folder: Path, kind: str) -> Iterator[int]:
-    """Run the bare handler; yield its port."""
+def bare(model: Released, folder: Path, kind: str) -> Iterator[Server]:
+    """Run the bare handler."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.serving.bare", str(port), str(model.folder), kind]
-    with running(command, health=f"http://127.0.0.1:{port}/", log=folder / f"{kind}.log"):
-        yield port
+    with running(command, health=f"http://127.0.0.1:{port}/", log=folder / f"{kind}.log") as pid:
+        yield Server(port, pid)
 
 
 def session_p50_ms(model: Released, seconds: float) -> float:
@@ -63,13 +63,13 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aimass-limit-")))
         bodies = [json.dumps({"rows": [row]}).encode() for row in model.rows(200)]
         requests = write_requests(folder / "requests.json", f"/predict/{NAME}", bodies)
-        ports = {"ours": stack.enter_context(ours(model, folder))}
-        ports |= {kind: stack.enter_context(bare(model, folder, kind)) for kind in ("session", "echo")}
+        servers = {"ours": stack.enter_context(ours(model, folder))}
+        servers |= {kind: stack.enter_context(bare(model, folder, kind)) for kind in ("session", "echo")}
         for _ in range(5):
             alone_ms.append(session_p50_ms(model, 1.0))
             for connections in CONNECTIONS:
-                for kind, port in ports.items():
-                    seen = load(port, requests, connections=connections, seconds=seconds, expect='"probability"')
+                for kind, server in servers.items():
+                    seen = load(server, requests, connections=connections, seconds=seconds, expect='"probability"')
                     runs.setdefault((kind, connections), []).append(seen)
     return conclude("serve_limit", _figures(runs, alone_ms))
 
@@ -80,6 +80,7 @@ def _figures(runs: dict[tuple[str, int], list[Load]], alone_ms: list[float]) -> 
         mine = runs["ours", connections]
         figures += paired(f"bare handler c={connections}", mine, runs["session", connections], GOAL_SHARE)
         figures += paired(f"echo c={connections}", mine, runs["echo", connections])
+        figures.append(cpu(f"bare handler c={connections}", mine, runs["session", connections]))
     mine_ms = [seen.p50_ms for seen in runs["ours", 1]]
     added = [one - alone for one, alone in zip(mine_ms, alone_ms, strict=True)]
     figures.append(figure("p50 c=1, and of the session alone", mine_ms, "ms", peer=alone_ms))

@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, conclude
 from benchmarks.serving.load import Load, load, write_requests
 from benchmarks.serving.model import NAME, Released, default_folder, released
-from benchmarks.serving.pairs import errors, latency, paired
+from benchmarks.serving.pairs import cpu, errors, latency, paired
 from benchmarks.serving.peers import BENTOML, MLFLOW, MLFLOW_LEAN, MLSERVER, Peer, requests_for, serving
 from benchmarks.serving.servers import ours
 
@@ -34,16 +34,17 @@ def against(peer: Peer, goal: float | None, model: Released, folder: Path, secon
     peer_requests = requests_for(peer, model, folder / "peer.json")
     figures: list[Figure] = []
     everything: list[list[Load]] = []
-    with ours(model, folder) as our_port, serving(peer, model, folder) as peer_port:
+    with ours(model, folder) as our_server, serving(peer, model, folder) as peer_server:
 
         def pair(connections: int, rate: float | None = None) -> tuple[Load, Load]:
             how = {"connections": connections, "seconds": seconds, "rate": rate}
-            mine = load(our_port, our_requests, expect=EXPECT, **how)
-            return mine, load(peer_port, peer_requests, expect=peer.expect, **how)
+            mine = load(our_server, our_requests, expect=EXPECT, **how)
+            return mine, load(peer_server, peer_requests, expect=peer.expect, **how)
 
         for connections in (1, 8):
             mine, theirs = map(list, zip(*(pair(connections) for _ in range(PAIRS)), strict=True))
             figures += paired(f"{peer.name} c={connections}", mine, theirs, goal)
+            figures.append(cpu(f"{peer.name} c={connections}", mine, theirs))
             everything += [mine, theirs]
         rate = min(seen.per_s for seen in theirs) / 2
         mine, theirs = map(list, zip(*(pair(32, rate) for _ in range(2)), strict=True))

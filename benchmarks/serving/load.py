@@ -23,6 +23,8 @@ from typing import cast
 import numpy as np
 import uvloop
 
+from benchmarks.serving.servers import Server
+
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 WARM_S = 1.0
 
@@ -39,6 +41,8 @@ class Load:
         Latency.
     answers, errors, bytes : int
         Good answers, all others, and bytes of the bodies read.
+    cpu_ms : float
+        CPU time of the server's processes per answer; the machine's other work changes it little.
     """
 
     per_s: float
@@ -47,6 +51,7 @@ class Load:
     answers: int
     errors: int
     bytes: int
+    cpu_ms: float = 0.0
 
 
 class Run:
@@ -171,7 +176,7 @@ async def put(run: Run, port: int, connections: int, rate: float | None) -> None
 
 
 def load(
-    port: int,
+    server: Server | int,
     requests: Path,
     *,
     connections: int,
@@ -183,18 +188,24 @@ def load(
 
     Parameters
     ----------
+    server : Server or int
+        The server, or just its port, whose CPU time is not asked for then.
     requests : Path
         Requests, as `write_requests` writes them; they are asked in turn.
     expect : str
         What stands in every good answer.
     """
-    command = [sys.executable, "-m", "benchmarks.serving.load", str(port), str(requests)]
+    server = Server(server) if isinstance(server, int) else server
+    command = [sys.executable, "-m", "benchmarks.serving.load", str(server.port), str(requests)]
     command += ["--connections", str(connections), "--seconds", str(seconds), "--expect", expect]
     command += [] if rate is None else ["--rate", str(rate)]
+    before_s = server.cpu_s()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    cpu_ms = (server.cpu_s() - before_s) * 1e3
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
-    return Load(**json.loads(done.stdout.splitlines()[-1]))
+    seen = json.loads(done.stdout.splitlines()[-1])
+    return Load(**seen, cpu_ms=cpu_ms / max(seen["answers"] * (seconds + WARM_S) / seconds, 1))
 
 
 def write_requests(
@@ -223,7 +234,7 @@ def main() -> None:
     requests = [text.encode("latin-1") for text in json.loads(given.requests.read_text())]
     run = Run(requests, given.expect.encode(), given.seconds)
     uvloop.run(put(run, given.port, given.connections, given.rate))
-    print(json.dumps(asdict(run.result())))
+    print(json.dumps({name: value for name, value in asdict(run.result()).items() if name != "cpu_ms"}))
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ def latency(name: str, ours: Sequence[Load], peer: Sequence[Load] = ()) -> list[
     ]
 
 
+def cpu(name: str, ours: Sequence[Load], peer: Sequence[Load]) -> Figure:
+    """Return the CPU time per answer of both; reported only."""
+    return figure(f"{name}: CPU per answer", [seen.cpu_ms for seen in ours], "ms", peer=[seen.cpu_ms for seen in peer])
+
+
 def errors(*runs: Sequence[Load]) -> Figure:
     """Return how many answers were not good, and none may be."""
     return Figure("errors", float(sum(seen.errors for each in runs for seen in each)), "", goal=0)

@@ -20,7 +20,7 @@ from aimass.core.features.row_encoder import RowEncoder
 from aimass.serving.loaded import read_columns
 from benchmarks.serving.load import write_requests
 from benchmarks.serving.model import NAME, Released, default_folder
-from benchmarks.serving.servers import free_port, running
+from benchmarks.serving.servers import Server, free_port, running
 
 SERVICES = Path(__file__).parent / "services"
 DATATYPES = {"O": "BYTES", "f": "FP64", "i": "INT64", "b": "BOOL"}
@@ -70,8 +70,8 @@ BENTOML = Peer("BentoML", ("bentoml==1.4.40", "numpy", RUNTIME), "/readyz", "/pr
 
 
 @contextlib.contextmanager
-def serving(peer: Peer, model: Released, folder: Path) -> Iterator[int]:
-    """Run the peer until the block ends; yield its port."""
+def serving(peer: Peer, model: Released, folder: Path) -> Iterator[Server]:
+    """Run the peer until the block ends."""
     home = environment(peer)
     port = free_port()
     command = [str(home / "bin" / part) if index == 0 else part for index, part in enumerate(_command(peer, port))]
@@ -91,8 +91,8 @@ def serving(peer: Peer, model: Released, folder: Path) -> Iterator[int]:
     settings = {"name": NAME, "implementation": "mlserver_onnx.OnnxModel"}
     (folder / "model-settings.json").write_text(json.dumps(settings))
     log = folder / f"{home.name}.log"
-    with running(command, health=f"http://127.0.0.1:{port}{peer.health}", log=log, environment=variables):
-        yield port
+    with running(command, health=f"http://127.0.0.1:{port}{peer.health}", log=log, environment=variables) as pid:
+        yield Server(port, pid)
 
 
 def _command(peer: Peer, port: int) -> list[str]:

@@ -11,7 +11,10 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from benchmarks.serving.model import NAME, Released
 
@@ -26,11 +29,29 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Server:
+    """A server that runs: its port, and the process that it began as, where that is known."""
+
+    port: int
+    pid: int | None = None
+
+    def cpu_s(self) -> float:
+        """Return the CPU seconds that its processes have used so far; 0 where they are not known."""
+        if self.pid is None:
+            return 0.0
+        first = psutil.Process(self.pid)
+        return sum(sum(each.cpu_times()[:2]) for each in [first, *first.children(recursive=True)])
+
+
 @contextlib.contextmanager
 def running(
     command: Sequence[str], *, health: str, log: Path, environment: Mapping[str, str] | None = None
-) -> Iterator[None]:
-    """Run `command` in a process group of its own until the block ends; `health` answers 200 when it is ready."""
+) -> Iterator[int]:
+    """Run `command` in a process group of its own until the block ends; `health` answers 200 when it is ready.
+
+    Yields its process id.
+    """
     with log.open("wb") as output:
         server = subprocess.Popen(
             command,
@@ -49,7 +70,7 @@ def running(
                 raise SystemExit(f"{command} ended with {server.returncode}:\n{log.read_text()[-3000:]}")
         else:
             raise SystemExit(f"{command} did not answer at {health}:\n{log.read_text()[-3000:]}")
-        yield
+        yield server.pid
     finally:
         for sign in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
@@ -68,11 +89,11 @@ def answers(url: str) -> bool:
 
 
 @contextlib.contextmanager
-def ours(model: Released, folder: Path, *, workers: int = 1) -> Iterator[int]:
-    """Run our server, everything on (prediction log, metrics, validation); yield its port."""
+def ours(model: Released, folder: Path, *, workers: int = 1) -> Iterator[Server]:
+    """Run our server, everything on (prediction log, metrics, validation)."""
     port = free_port()
     options = ["--port", str(port), "--workers", str(workers), "--tracking-uri", model.tracking_uri]
     options += ["--cache-dir", str(folder / "cache"), "--store", (folder / "store").as_uri()]
     command = [sys.executable, "-m", "aimass.serving", *options]
-    with running(command, health=f"http://127.0.0.1:{port}/v2/models/{NAME}/ready", log=folder / "ours.log"):
-        yield port
+    with running(command, health=f"http://127.0.0.1:{port}/v2/models/{NAME}/ready", log=folder / "ours.log") as pid:
+        yield Server(port, pid)
