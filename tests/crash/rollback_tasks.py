@@ -29,7 +29,8 @@ def armed() -> Failpoints:
 
 def release_task(request: dict[str, Any]) -> Any:
     """Release three versions of each of the request's models, one after the other."""
-    deps = Deps.from_runtime(Runtime(store=request["store"], project=PROJECT))
+    runtime = Runtime(store=request["store"], project=PROJECT, tracking_uri=request["tracking_uri"])
+    deps = Deps.from_runtime(runtime)
     registry = open_registry({"type": "mlflow"}, deps)
     for run, bias in enumerate((0.25, 0.5, 0.75)):
         own = replace(deps, runtime=deps.runtime.model_copy(update={"run_id": f"release-{run}"}))
@@ -42,10 +43,15 @@ def rollback_task(request: dict[str, Any]) -> Any:
     """Roll the model back as one try of a task does; return the result and the fail points that were passed."""
     points = RecordingFailpoints()
     _armed.append(KillAt(**request["kill"]) if request.get("kill") else points)
-    os.environ["AIRFLOW__AIMASS__STORE"] = request["store"]
     os.environ["AIRFLOW__AIMASS__FAILPOINTS"] = "tests.crash.rollback_tasks:armed"
-    extra = {**SERVER, "store": request["store"]}
-    os.environ["AIRFLOW_CONN_AIMASS_SERVING"] = json.dumps({"conn_type": "aimass_serving", "extra": extra})
+    connections = {
+        "store": {"root": request["store"]},
+        "mlflow": {"tracking_uri": request["tracking_uri"]},
+        "serving": {**SERVER, "store": request["store"], "tracking_uri": request["tracking_uri"]},
+    }
+    for name, extra in connections.items():
+        document = {"conn_type": f"aimass_{name}", "extra": extra}
+        os.environ[f"AIRFLOW_CONN_AIMASS_{name.upper()}"] = json.dumps(document)
     run = SimpleNamespace(dag_id="aimass_rollback", run_id=request["name"], conf={}, triggering_user_name="ada")
     context: Any = {"dag_run": run, "ti": SimpleNamespace(xcom_push=lambda key, value: None), "params": {}}
     task = RollbackOperator(task_id="back", request={"model": request["name"], "why": "a crash test"})

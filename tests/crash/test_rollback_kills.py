@@ -33,7 +33,9 @@ LONGEST_S = 2.0
 @pytest.fixture(scope="module")
 def deps(tmp_path_factory: pytest.TempPathFactory) -> Deps:
     """Return a store with an MLflow database; its tables are made before anything is killed, as a server would."""
-    deps = Deps.from_runtime(Runtime(store=tmp_path_factory.mktemp("store").as_uri(), project=PROJECT))
+    folder = tmp_path_factory.mktemp("store")
+    database = f"sqlite:///{folder / 'mlflow.db'}"
+    deps = Deps.from_runtime(Runtime(store=folder.as_uri(), project=PROJECT, tracking_uri=database))
     with mlflow_errors(deps):
         connect(deps).search_registered_models()
     return deps
@@ -67,7 +69,7 @@ def test_a_killed_rollback_that_is_tried_again_ends_the_same(
     request: pytest.FixtureRequest, deps: Deps, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     forks = Forks(tmp_path)
-    common = {"store": deps.runtime.store, "folder": str(tmp_path)}
+    common = {"store": deps.runtime.store, "tracking_uri": deps.runtime.tracking_uri, "folder": str(tmp_path)}
     count = max(len(STEPS | WITHIN), request.config.getoption("--crash-points") // 3)
     names = [f"late{number}" for number in range(count)]
     forks.run(release_task, {**common, "names": ["calm", *names]})

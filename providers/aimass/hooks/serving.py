@@ -10,7 +10,8 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from aimass.core.backends import backend_of
-from aimass.core.endpoints import ENDPOINTS, Endpoint
+from aimass.core.endpoints import ENDPOINTS
+from aimass.core.endpoints.base import Endpoint
 from aimass.core.errors import AimassError, ConfigError, NotFoundError
 from aimass.hooks.options import option
 

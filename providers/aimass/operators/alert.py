@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseXCom
-from airflow.sdk.exceptions import DownstreamTasksSkipped
-
 from aimass.core.errors import AimassError
 from aimass.core.settings import parse_settings
 from aimass.hooks.options import failpoints
@@ -16,6 +13,7 @@ from aimass.notifications.alerts import alert_notice
 from aimass.notifications.telling import tell
 from aimass.operators.engine import EngineOperator
 from aimass.operators.failures import translated_failures
+from aimass.operators.skipping import end_and_skip
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -70,7 +68,7 @@ class AlertOperator(EngineOperator):
         for reading in entry.judgement.readings:
             self.log.info("%s: %s is %s: %s", reading.rule, reading.metric, reading.value, reading.verdict)
         self._tell(watch, entry, context)
-        orders = {order.action: order_document(order, watch, entry) for order in entry.judgement.orders}
+        orders: dict[str, Any] = {order.action: order_document(order, watch, entry) for order in entry.judgement.orders}
         return self._hand_on(orders, found, context)
 
     def _judge(self, context: Context) -> tuple[Watch, AlertEntry | None]:
@@ -121,11 +119,9 @@ class AlertOperator(EngineOperator):
         """Push each order for the task of its action; skip the tasks whose action is not ordered."""
         for action, document in orders.items():
             context["ti"].xcom_push(key=action, value=document)
-        idle = sorted(self.downstream_task_ids - orders.keys())
+        idle = self.downstream_task_ids - orders.keys()
         if idle:
-            # Airflow ends a task that skips others by an exception: what it returns would be lost.
-            context["ti"].xcom_push(key=BaseXCom.XCOM_RETURN_KEY, value=result)
-            raise DownstreamTasksSkipped(tasks=idle)
+            end_and_skip(context, result, idle)
         return result
 
 

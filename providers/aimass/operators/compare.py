@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseXCom
-from airflow.sdk.exceptions import DownstreamTasksSkipped
 from pydantic import Field
 
 from aimass.operators.approve import ApproveOperator
 from aimass.operators.promote import PromoteRequest
 from aimass.operators.request import RequestOperator
+from aimass.operators.skipping import end_and_skip
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,9 +56,7 @@ class CompareOperator(RequestOperator[CompareRequest]):
         result = super().execute(context)
         self.log.info("%s", result["why"])
         if not result["promote"]:
-            # Airflow ends a task that skips others by an exception: what it returns would be lost.
-            context["ti"].xcom_push(key=BaseXCom.XCOM_RETURN_KEY, value=result)
-            raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
+            end_and_skip(context, result, self.get_flat_relative_ids(upstream=False))
         return result
 
     def act(self, request: CompareRequest, context: Context) -> dict[str, Any]:

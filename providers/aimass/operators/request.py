@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from aimass.core.deps import Deps
-    from aimass.core.endpoints import Endpoint
+    from aimass.core.endpoints.base import Endpoint
     from aimass.core.release.base import ModelRegistry
 
 

@@ -113,7 +113,7 @@ class RetireOperator(RequestOperator[RetireRequest]):
     def _take(self, steps: Sequence[Step], request: RetireRequest, context: Context) -> dict[str, Any]:
         deps = self.deps(request, context)
         registry = self.open_registry(deps)
-        done = {}
+        done: dict[str, Any] = {}
         for step in steps:
             done[step] = getattr(self, f"_{step}")(request, registry, deps)
             deps.failpoints.hit(f"after_{step}")

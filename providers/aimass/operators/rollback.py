@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk.exceptions import DownstreamTasksSkipped
 from pydantic import Field
 
 from aimass.core.settings import Location
 from aimass.links.report import ReportLink
 from aimass.operators.failures import StageRetryError, translated_failures
 from aimass.operators.request import Alias, RequestOperator, ServedModelRequest
+from aimass.operators.skipping import end_and_skip
 from aimass.operators.waiting import defer_until, outcome
 from aimass.triggers.condition import DEFAULT_POLL_S
 from aimass.triggers.served import Served
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from aimass.core.deps import Deps
-    from aimass.core.endpoints import Endpoint
+    from aimass.core.endpoints.base import Endpoint
     from aimass.core.release.rollback import Plan
 
 Step = Literal["choose", "verify", "move", "confirm", "evidence"]
@@ -163,7 +163,7 @@ class RollbackOperator(RequestOperator[RollbackForm]):
         plan = choose(request, self.open_registry(work.deps), work.deps)
         if plan is None:
             self.log.info("%s has left version %s already: nothing is to do.", request.alias, request.leave)
-            raise DownstreamTasksSkipped(tasks=sorted(self.get_flat_relative_ids(upstream=False)))
+            end_and_skip(context, None, self.get_flat_relative_ids(upstream=False))
         self.log.info("%s of %s goes back from version %s to %s", plan.alias, plan.model, plan.leave, plan.target)
         return plan.model_dump(mode="json")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ from aimass.pipelines.load import load_pipeline, pipeline_files
 from aimass.pipelines.monitors import alerts_dir, watches
 
 if TYPE_CHECKING:
+    from airflow.sdk import Context
+
     from aimass.core.monitoring.rules import Watch
     from aimass.operators.request import ModelRequest
 
@@ -48,7 +50,7 @@ class Watched:
         """The servers that watch files name: whoever may write those may have a conf name them."""
         return sorted({name for watch in self._watches for name in watch.endpoints})
 
-    def notifiers(self, kind: Kind) -> list[ModelNotifier]:
+    def notifiers(self, kind: Kind) -> list[Callable[[Context], None]]:
         """Return what tells those who watch the model that a run is about."""
         channels: Mapping[str, Sequence[Mapping[str, Any]]] = {
             watch.model: watch.notify for watch in self._watches if watch.notify
@@ -80,7 +82,7 @@ def retire_dag(dag_file: str | Path) -> DAG:
     """Return ``aimass_retire``: deprecate, drain, archive, unload."""
     watched = Watched(dag_file)
     with _dag("aimass_retire", retire.RetireRequest, watched) as dag:
-        shared = {"from_params": True, "allowed_conn_ids": watched.conn_ids}
+        shared: dict[str, Any] = {"from_params": True, "allowed_conn_ids": watched.conn_ids}
         chain(*(retire.RetireOperator(task_id=step, steps=(step,), **shared) for step in retire.STEPS))
     return dag
 
@@ -102,7 +104,7 @@ def improve_dag(dag_file: str | Path) -> DAG:
     """Return ``aimass_improve``: train a challenger, compare it, and promote it or leave it to a person."""
     watched = Watched(dag_file)
     with _dag("aimass_improve", ImproveRequest, watched) as dag:
-        shared = {"from_params": True, "allowed_conn_ids": watched.conn_ids}
+        shared: dict[str, Any] = {"from_params": True, "allowed_conn_ids": watched.conn_ids}
         choose = ImproveOperator(task_id="choose", pipelines=_releasing(pipelines_dir(dag_file)), **shared)
         train = TriggerDagRunOperator(
             task_id="train",

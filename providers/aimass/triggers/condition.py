@@ -40,7 +40,7 @@ class ConditionTrigger(BaseTrigger):
     def __init__(
         self, *, condition: str, settings: Mapping[str, Any], until: float, poll_s: float = DEFAULT_POLL_S
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # Airflow's own
         self.condition = condition
         self.settings = dict(settings)
         self.until = until
@@ -59,13 +59,13 @@ class ConditionTrigger(BaseTrigger):
             look = sync_to_async(look_once, thread_sensitive=False)
             while not (seen := await look(condition)).met:
                 if time.time() >= self.until:
-                    yield TriggerEvent({"late": seen.told})
+                    yield _event(late=seen.told)
                     return
                 await asyncio.sleep(self.poll_s)
         except AimassError as error:
-            yield TriggerEvent({"error": str(error)})
+            yield _event(error=str(error))
             return
-        yield TriggerEvent({"met": True, "value": seen.value, "told": seen.told})
+        yield _event(met=True, value=seen.value, told=seen.told)
 
 
 def condition_of(name: str, settings: Mapping[str, Any]) -> Condition:
@@ -85,3 +85,7 @@ def look_once(condition: Condition) -> Look:
         return condition.look()
     except TransientError as error:
         return Look(False, str(error))
+
+
+def _event(**told: Any) -> TriggerEvent:
+    return TriggerEvent(told)  # type: ignore[no-untyped-call] # Airflow's own

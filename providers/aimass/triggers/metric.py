@@ -59,7 +59,7 @@ class MetricReached(WatchedModel):
 
     def _of_version(self) -> tuple[dict[str, float], dict[str, Any]]:
         from aimass.core.deps import Deps
-        from aimass.core.release.pieces import METRICS_TAG
+        from aimass.core.release.base import METRICS_TAG
         from aimass.core.release.promotion import open_registry
 
         registry = open_registry(self.registry, Deps.from_runtime(self._runtime()))

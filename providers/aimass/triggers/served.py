@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from aimass.core.endpoints import Endpoint
+from aimass.core.endpoints.base import Endpoint
 from aimass.core.endpoints.status import ServedModel
 from aimass.core.errors import AimassError
 from aimass.hooks.serving import endpoints_of

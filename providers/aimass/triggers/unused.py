@@ -43,8 +43,11 @@ class Unused(Condition):
 def usage_line(found: Usage) -> str:
     """Return who uses a version, in a line."""
     last = found.last_request_at
-    parts = [f"version {found.version} of {found.model} was asked last {last:%Y-%m-%d %H:%M:%S} UTC" if last else
-             f"nobody is known to have asked for version {found.version} of {found.model}"]
+    parts = [
+        f"version {found.version} of {found.model} was asked last {last:%Y-%m-%d %H:%M:%S} UTC"
+        if last
+        else f"nobody is known to have asked for version {found.version} of {found.model}"
+    ]
     parts += [f"{alias} points at it" for alias in found.aliases]
     parts += [f"{name} does not say: {found.servers[name].error}" for name in found.unknown]
     return "; ".join(parts)
