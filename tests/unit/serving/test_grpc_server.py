@@ -84,6 +84,11 @@ def test_infer_takes_a_version_an_output_and_an_id(asked):
     assert (found.version, found.request_id, list(found.outputs)) == ("2", "mine", ["label"])
 
 
+def test_infer_passes_over_the_columns_of_another_version(asked, tmp_path):
+    asked.table.put(load(tmp_path, "3", extra="delay"), "next")
+    assert asked.ask(lambda client: client.infer("late", {**COLUMNS, "delay": [1.0, None]})).version == "1"
+
+
 def test_infer_takes_typed_fields_and_answers_with_them(asked):
     request = messages.ModelInferRequest(model_name="late")
     for name, datatype, fields in (
