@@ -15,6 +15,7 @@ NAMES = (
     "serve_single",
     "serve_limit",
     "serve_batch",
+    "switch",
     "drift",
     "drift_calibration",
 )

@@ -166,9 +166,9 @@ class Supervisor:
                 self.registry_status = RegistryStatus(reachable=True, checked_at=datetime.now(UTC))
                 self.deployment.desired = found
         await self.deployment.converge(patient=patient)
-        self._tell()
         if self.registry_status.reachable and self.deployment.table.not_ready:
             await self.deployment.set_ready()
+        self._tell()
 
     async def readings(self) -> list[Reading]:
         """Return what every worker counts and uses now."""
@@ -185,6 +185,7 @@ class Supervisor:
             await self.deployment.converge()
             if not self.deployment.alarms:
                 await self.deployment.set_ready()
+            self._tell()
         looks: set[asyncio.Task[None]] = set()
         while True:
             # A model that takes long to load must not keep the others from being switched.
