@@ -210,8 +210,11 @@ class Deployment:
             report = await self._trial.run(self.fleet, name, version, before, self._config.shadow_rows)
             if not report.ok:
                 error = UnavailableError("; ".join(report.reasons))
-                self.inventory.records[name, version].fail(error)
-                await self.fleet.ask_all("unload", (name, [version]))
+                entry = self.table.models.get(name)
+                # One that another alias answers by already goes on there.
+                if entry is None or version not in entry.versions:
+                    self.inventory.records[name, version].fail(error)
+                    await self.fleet.ask_all("unload", (name, [version]))
                 raise error
 
     async def _have(self, name: str, version: str, ref: VersionRef, *, asked_for: bool = False) -> None:

@@ -156,6 +156,24 @@ def test_a_version_is_tried_on_request(server: Inference) -> None:
     assert server.http.post("/aimass/models/late/versions/9/shadow", json={}).status_code == 404
 
 
+def test_a_challenger_that_may_not_take_over_goes_on_where_it_is(tmp_path: Path) -> None:
+    registry = FolderRegistry(tmp_path / "registry")
+    registry.add("late", 0.1)
+    registry.add("late", 3.0)
+    registry.set_alias("late", "champion", "1")
+    registry.set_alias("late", "challenger", "2")
+    registry.set_model_tags("late", {"aimass.traffic": '{"champion": 0.5, "challenger": 0.5}'})
+    with inference_server(tmp_path, registry, shadow_max_mean_diff=0.001, registry_poll_s=60) as server:
+        for number in range(20):
+            assert server.predict(headers={"X-Route-Key": str(number)}).status_code == 200
+        registry.set_alias("late", "champion", "2")
+        model = server.sync()["models"][0]
+        assert model["aliases"] == {"champion": "1", "challenger": "2"}
+        assert "differ" in model["alarm"]
+        answers = {server.predict(headers={"X-Route-Key": str(number)}).json()["version"] for number in range(20)}
+        assert answers == {"1", "2"}
+
+
 def test_what_it_measured_is_told(server: Inference) -> None:
     status = ServerStatus.model_validate(server.status())
     late = status.model("late")
