@@ -11,6 +11,7 @@ from airflow.dag_processing.dagbag import DagBag
 
 from aimass.operators.stage import StageOperator
 from aimass.pipelines.load import load_pipeline, pipeline_files
+from aimass.pipelines.monitors import ACTION_DAGS, load_watch, monitor_dag_id
 
 ROOT = Path(__file__).resolve().parents[2]
 PIPELINES = pipeline_files(ROOT / "include" / "pipelines")
@@ -46,12 +47,22 @@ def test_every_stage_task_has_an_asset_or_is_a_part_of_one(bag: DagBag) -> None:
         for task in dag.tasks:
             # Whose project only a run knows, an asset cannot be named for; and an approval is no output.
             if isinstance(task, StageOperator) and task.form is None and task.task_id != "approve":
-                if task.stage.startswith("optimize_"):
+                if "{" in task.project or task.stage.startswith("optimize_"):
                     continue
                 assert [asset.uri for asset in task.outlets] == [f"aimass://{task.project}/{task.task_id}"]
 
 
-@pytest.mark.parametrize("file", ["aimass_pipelines.py", "aimass_train.py"])
+def test_every_watch_file_has_its_dag(bag: DagBag) -> None:
+    watched = {monitor_dag_id(load_watch(file).model) for file in pipeline_files(ROOT / "include" / "alerts")}
+    assert watched <= set(bag.dags)
+    assert {"aimass_rollback", "aimass_retire", "aimass_batch_predict", "aimass_improve"} <= set(bag.dags)
+
+
+def test_what_a_rule_may_order_is_there(bag: DagBag) -> None:
+    assert set(ACTION_DAGS.values()) <= set(bag.dags)
+
+
+@pytest.mark.parametrize("file", sorted(file.name for file in (ROOT / "dags").glob("*.py")))
 def test_parsing_what_was_found_good_loads_no_heavy_library(tmp_path: Path, file: str) -> None:
     code = (
         "import runpy, sys; import airflow.sdk\n"
