@@ -63,7 +63,7 @@ def up(home: Home, options: argparse.Namespace) -> None:
 
 def story(home: Home, options: argparse.Namespace) -> None:
     """Serve, improve, corrupt and recover the released model; `run` starts this in the background."""
-    Story(home).tell()
+    Story.of(home).tell()
 
 
 def down(home: Home, options: argparse.Namespace) -> None:

@@ -7,6 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from demo.errors import DemoError
@@ -18,7 +19,9 @@ from demo.startup import wait_for_dag
 from demo.traffic import LATER_COLUMN, PIPELINE, later_flights, mirrored
 
 if TYPE_CHECKING:
+    from aimass.core.endpoints.base import Endpoint
     from aimass.core.monitoring.result import MonitorResult
+    from aimass.core.storage import Store
 
 MODEL, PROJECT, ALIAS = "flights_late", "flights", "champion"
 FLIGHTS_DAG, MONITOR_DAG = "aimass_flights", "aimass_monitor_flights_late"
@@ -32,6 +35,7 @@ STEP_TIMEOUT_S = 900.0
 POLL_S = 1.0
 
 
+@dataclass
 class Story:
     """Tells it, a line at a time.
 
@@ -39,36 +43,50 @@ class Story:
     ----------
     home : Home
         A demo whose pipeline has released its first version.
+    services : Services
+        Of that demo.
+    airflow : Airflow
+        A logged-in client.
+    endpoint : Endpoint
+        The inference server.
+    store : Store
+        Where windows are kept.
     """
 
-    def __init__(self, home: Home) -> None:
+    home: Home
+    services: Services
+    airflow: Airflow
+    endpoint: Endpoint
+    store: Store
+    _windows: list[MonitorResult] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, home: Home) -> Story:
+        """Return the story of the demo in `home`."""
         from aimass.core.backends import backend_of
         from aimass.core.deps import Deps, Runtime
         from aimass.core.endpoints import ENDPOINTS
 
-        self._home = home
-        self._services = Services(home)
-        self._airflow = Airflow(home.airflow_url, USER, home.secrets["password"])
         backend, settings = backend_of(ENDPOINTS, {"type": "http", "url": home.serving_url})
-        self._endpoint = backend(settings)
         runtime = Runtime(store=home.store.as_uri(), project=PROJECT, run_id="story")
-        self._store = Deps.from_runtime(runtime, purpose="demo").store
-        self._windows: list[MonitorResult] = []
+        store = Deps.from_runtime(runtime, purpose="demo").store
+        airflow = Airflow(home.airflow_url, USER, home.secrets["password"])
+        return cls(home, Services(home), airflow, backend(settings), store)
 
     def tell(self) -> None:
         """Go from the first release to the recovery; raise DemoError where something does not come about."""
-        self._until(self._endpoint.is_ready, "the inference server is ready")
+        self._until(self.endpoint.is_ready, "the inference server is ready")
         first = self._until(self._serving, f"{MODEL} is served")
-        self._say(f"version {first} of {MODEL} is served at {self._home.serving_url}")
+        self._say(f"version {first} of {MODEL} is served at {self.home.serving_url}")
         try:
             self._watch()
             with self._traffic() as replay:
                 self._go_wrong_and_recover(first, replay)
             self._say(f"the story has ended: {_counts(replay)}")
-            self._say(f"see {self._home.airflow_url}/aimass/models/{MODEL}/monitor")
+            self._say(f"see {self.home.airflow_url}/aimass/models/{MODEL}/monitor")
         finally:
             # A window of a minute is a lot of work on a small machine, and nobody asks any more.
-            self._airflow.pause(MONITOR_DAG)
+            self.airflow.pause(MONITOR_DAG)
             self._say(f"{MONITOR_DAG} rests until you unpause it")
 
     def _go_wrong_and_recover(self, first: str, replay: Replay) -> None:
@@ -88,17 +106,17 @@ class Story:
 
     def _watch(self) -> None:
         """Put the watch file where Airflow looks, and wait for the DAG that it is."""
-        shutil.copy(WATCH_FILE, self._home.alerts)
-        wait_for_dag(self._airflow, MONITOR_DAG)
+        shutil.copy(WATCH_FILE, self.home.alerts)
+        wait_for_dag(self.airflow, MONITOR_DAG)
         self._say(f"{MONITOR_DAG} looks at it every minute")
 
     def _improve(self, first: str) -> str:
         """Have the pipeline learn from one column more; return the number of the version that it releases."""
         conf = improvement()
-        run_id = self._airflow.trigger(FLIGHTS_DAG, conf)
+        run_id = self.airflow.trigger(FLIGHTS_DAG, conf)
         self._say(f"{FLIGHTS_DAG} runs again with {LATER_COLUMN}, which is known once the plane has left: {run_id}")
-        self._until(lambda: self._airflow.run(FLIGHTS_DAG, run_id)["state"] in ("success", "failed"), "the run ends")
-        released = self._airflow.result(FLIGHTS_DAG, run_id, "release")
+        self._until(lambda: self.airflow.run(FLIGHTS_DAG, run_id)["state"] in ("success", "failed"), "the run ends")
+        released = self.airflow.result(FLIGHTS_DAG, run_id, "release")
         if released is None or released["version"] in (None, first):
             raise DemoError(f"The run {run_id} of {FLIGHTS_DAG} released no second version: see its tasks in Airflow.")
         self._say(f"version {released['version']} is released: AUC {released['metrics']['auc']:.3f} on the test part")
@@ -107,8 +125,8 @@ class Story:
     @contextlib.contextmanager
     def _traffic(self) -> Iterator[Replay]:
         """Have flights asked about in the background."""
-        flights = later_flights(self._home.folder / "traffic", every=EVERY)
-        replay = Replay(self._endpoint, MODEL, flights, speed=DAYS / (MINUTES * 60))
+        flights = later_flights(self.home.folder / "traffic", every=EVERY)
+        replay = Replay(self.endpoint, MODEL, flights, speed=DAYS / (MINUTES * 60))
         stop = threading.Event()
         thread = threading.Thread(target=replay.run, args=(stop,), daemon=True)
         thread.start()
@@ -124,7 +142,7 @@ class Story:
         from aimass.core.errors import AimassError
 
         try:
-            served = self._endpoint.status().model(MODEL)
+            served = self.endpoint.status().model(MODEL)
         except AimassError:
             return None
         return served.aliases.get(ALIAS) if served else None
@@ -138,7 +156,7 @@ class Story:
         from aimass.core.monitoring.result import read_windows
 
         last = self._windows[-1].start if self._windows else None
-        for window in read_windows(self._store, PROJECT, MODEL, since=last):
+        for window in read_windows(self.store, PROJECT, MODEL, since=last):
             if window.start != last:
                 self._windows.append(window)
                 self._say(window_line(window))
@@ -153,7 +171,7 @@ class Story:
         """Wait until `condition` holds; return what it returned."""
         deadline = time.monotonic() + STEP_TIMEOUT_S
         while not (found := condition()):
-            self._services.check_alive({*NEEDED, *LATE})
+            self.services.check_alive({*NEEDED, *LATE})
             self._tell_windows()
             if time.monotonic() > deadline:
                 raise DemoError(f"Waited {STEP_TIMEOUT_S / 60:.0f} minutes in vain until {what}.")
