@@ -82,7 +82,6 @@ def serving(peer: Peer, model: Released, folder: Path) -> Iterator[Server]:
         "BENCH_ONNX": str(model.onnx_file),
         "DO_NOT_TRACK": "1",
         "BENTOML_DO_NOT_TRACK": "True",
-        "MLSERVER_MODELS_DIR": str(folder),
         "MLSERVER_HOST": "127.0.0.1",
         "MLSERVER_HTTP_PORT": str(port),
         "MLSERVER_GRPC_PORT": str(free_port()),
@@ -91,7 +90,9 @@ def serving(peer: Peer, model: Released, folder: Path) -> Iterator[Server]:
     settings = {"name": NAME, "implementation": "mlserver_onnx.OnnxModel"}
     (folder / "model-settings.json").write_text(json.dumps(settings))
     log = folder / f"{home.name}.log"
-    with running(command, health=f"http://127.0.0.1:{port}{peer.health}", log=log, environment=variables) as pid:
+    with running(
+        command, health=f"http://127.0.0.1:{port}{peer.health}", log=log, environment=variables, folder=folder
+    ) as pid:
         yield Server(port, pid)
 
 

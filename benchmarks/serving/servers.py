@@ -46,11 +46,16 @@ class Server:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], *, health: str, log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    health: str,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> Iterator[int]:
     """Run `command` in a process group of its own until the block ends; `health` answers 200 when it is ready.
 
-    Yields its process id.
+    It runs in `folder`, where that is given; yields its process id.
     """
     with log.open("wb") as output:
         server = subprocess.Popen(
@@ -59,6 +64,7 @@ def running(
             stderr=subprocess.STDOUT,
             start_new_session=True,
             env={**os.environ, **(environment or {})},
+            cwd=folder,
         )
     try:
         for _ in range(START_S * 5):
