@@ -137,7 +137,7 @@ def test_columns_may_be_left_out_and_must_exist(world: World) -> None:
     assert found.drift is not None
     assert found.drift.drifted == ["distance"]
     with pytest.raises(SchemaMismatchError, match="Did you mean 'carrier'"):
-        world.monitor(1, drift={"skip": ["carier"]})
+        world.monitor(1, drift={"skip": ["carriers"]})
 
 
 @pytest.mark.parametrize(
