@@ -1,4 +1,4 @@
-"""What the wheel holds, and that it works alone: with core's requirements only, with the extra `airflow`, and as a server."""
+"""What the wheel holds, and that it works alone: with core's requirements, with the extra `airflow`, and as a server."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def test_the_door_opens_without_airflow(core_environment: Environment) -> None:
 
 def test_the_server_imports_in_its_own_small_environment(serve_environment: Environment) -> None:
     assert "modules imported" in serve_environment.run("-c", IMPORT_ALL, "aimass.serving")
-    code = "import importlib.util as i; print([n for n in ('airflow', 'sklearn', 'pandas', 'lightgbm') if i.find_spec(n)])"
+    unwanted = "('airflow', 'sklearn', 'pandas', 'lightgbm')"
+    code = f"from importlib.util import find_spec; print([name for name in {unwanted} if find_spec(name)])"
     assert serve_environment.run("-c", code).strip() == "[]"
 
 

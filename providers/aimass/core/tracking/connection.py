@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     # Nobody asked for reports on our users to a third party.
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # A log is not a terminal.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 - the variable's name, not a token
 
