@@ -47,7 +47,8 @@ class Block(NamedTuple):
     @property
     def n_rows(self) -> int:
         """Number of rows."""
-        return self.floats.shape[1]
+        n_rows: int = self.floats.shape[1]
+        return n_rows
 
     def part(self, start: int, stop: int) -> Block:
         """Return the rows from `start` up to `stop`."""
