@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aimass.cli.console import Exit, command, complain, say
-from aimass.cli.pipelines import folder_of
+from aimass.cli.files import folder_of
 from aimass.core.errors import ConfigError, NotAllowedError, from_os_error, missing_column
 from aimass.hooks.runtime import build_runtime
 from aimass.pipelines.check import check_pipeline
@@ -56,7 +56,7 @@ def new(args: Namespace) -> Exit:
     if args.output == "-":
         say(text)
         return Exit.OK
-    path = Path(args.output) if args.output else folder_of(args.pipelines) / f"{name}.yaml"
+    path = Path(args.output) if args.output else folder_of("pipelines", args.pipelines) / f"{name}.yaml"
     if path.exists() and not args.force:
         raise NotAllowedError(f"{path} is there already", hint="--force overwrites it, --output names another")
     try:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from airflow.sdk import conf
-
-from aimass.cli.console import Exit, command, complain, say, say_json, table
+from aimass.cli.console import Exit, command, say, say_json, table
+from aimass.cli.files import folder_of, say_verdicts
 from aimass.core.errors import AimassError, NotFoundError, UnknownNameError
-from aimass.hooks.options import option
 from aimass.pipelines.check import check_pipeline
 from aimass.pipelines.load import PipelineError, as_pipeline_error, load_pipeline, pipeline_files
 from aimass.pipelines.model import Pipeline
@@ -20,7 +18,7 @@ from aimass.pipelines.model import Pipeline
 def list(args: Namespace) -> Exit:
     """Print one line for each pipeline file."""
     rows = []
-    for file in pipeline_files(folder_of(args.pipelines)):
+    for file in pipeline_files(folder_of("pipelines", args.pipelines)):
         try:
             pipeline = load_pipeline(file)
         except AimassError as error:
@@ -37,7 +35,7 @@ def list(args: Namespace) -> Exit:
             [[r["name"], r["schedule"] or "-", r["state"], r["file"]] for r in rows],
         )
     else:
-        say(f"No pipeline files in {folder_of(args.pipelines)}; airflow aimass pipeline new writes one.")
+        say(f"No pipeline files in {folder_of('pipelines', args.pipelines)}; airflow aimass pipeline new writes one.")
     return Exit.OK
 
 
@@ -45,28 +43,7 @@ def list(args: Namespace) -> Exit:
 def validate(args: Namespace) -> Exit:
     """Check files down to the last key of every stage; say which mistakes stand where."""
     verdicts = [(file, _mistakes(file)) for file in _chosen(args.name, args.pipelines)]
-    if args.json:
-        say_json(
-            [
-                {"file": str(file), "ok": not found, "mistakes": [{"key": key, "text": text} for key, text in found]}
-                for file, found in verdicts
-            ]
-        )
-    else:
-        for file, found in verdicts:
-            say(f"{file}: {'ok' if not found else 'broken'}")
-            for key, text in found:
-                complain(f"  {key}: {text}" if key else f"  {text}")
-    return Exit.FAILED if any(found for _, found in verdicts) else Exit.OK
-
-
-def folder_of(chosen: str | None) -> Path:
-    """Return the folder of pipeline files: an option's, ``[aimass] pipelines_dir``, or that beside Airflow's DAGs."""
-    named = chosen or option("pipelines_dir")
-    if named:
-        return Path(named).expanduser()
-    here = Path("include/pipelines")
-    return here if here.is_dir() else Path(conf.get("core", "dags_folder")).parent / "include" / "pipelines"
+    return say_verdicts(verdicts, as_json=args.json)
 
 
 def find_pipeline(name: str, folder: Path) -> Path:
@@ -102,14 +79,14 @@ def list_names(files: Iterable[Path]) -> Iterable[tuple[str, Path]]:
 
 
 def _chosen(names: Iterable[str], chosen: str | None) -> Iterable[Path]:
-    folder = folder_of(chosen)
+    folder = folder_of("pipelines", chosen)
     files = [find_pipeline(name, folder) for name in names] or pipeline_files(folder)
     if not files:
         raise NotFoundError(f"There are no pipeline files in {folder}", hint="Name the folder with --pipelines")
     return files
 
 
-def _mistakes(file: Path) -> Iterable[tuple[str, str]]:
+def _mistakes(file: Path) -> Sequence[tuple[str, str]]:
     try:
         check_pipeline(load_pipeline(file), file)
     except AimassError as error:
