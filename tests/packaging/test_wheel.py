@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from aimass.core.deps import Deps, Runtime
+from aimass.core.endpoints.http import HttpEndpoint, HttpSettings
+from aimass.core.release.mlflow import MLflowRegistry, MLflowSettings
+from aimass.core.testing.endpoints_contract import ROW, served_package
 from tests.packaging.wheel import ROOT, Environment
+from tests.services.mlflow import mlflow_server
+from tests.services.server import free_port, running
 
 # The first test that asks for an environment waits for its installation.
 pytestmark = pytest.mark.timeout(1800)
@@ -74,6 +80,26 @@ def test_the_server_imports_in_its_own_small_environment(serve_environment: Envi
 
 def test_the_server_says_what_it_can_do(serve_environment: Environment) -> None:
     assert "--memory-budget-mb" in serve_environment.run("-m", "aimass.serving", "--help")
+
+
+def test_the_server_serves_a_registered_model(serve_environment: Environment, tmp_path: Path) -> None:
+    """What it imports only when it is at work is there, too: MLflow's client, fetched files, the prediction log."""
+    with mlflow_server(tmp_path) as mlflow:
+        registry = MLflowRegistry(
+            MLflowSettings(), Deps.from_runtime(Runtime(store=str(tmp_path), tracking_uri=mlflow))
+        )
+        version = registry.register(served_package(tmp_path, "late", 0.0))
+        registry.set_alias("late", "champion", version.version)
+        url = f"http://127.0.0.1:{(port := free_port())}"
+        options = {"port": port, "tracking-uri": mlflow, "store": tmp_path, "cache-dir": tmp_path / "cache"}
+        command = [serve_environment.python, "-m", "aimass.serving", "--log-flush-s=1"]
+        command += [f"--{name}={value}" for name, value in options.items()]
+        server = HttpEndpoint(HttpSettings(url=url))
+        with running(command, log=tmp_path / "server.log", is_ready=server.is_ready):
+            answer = server.predict("late", [ROW])
+        assert answer["version"] == version.version
+    (segment,) = (tmp_path / "default" / "predictions" / "late").iterdir()
+    assert (segment / "manifest.json").exists()
 
 
 def test_everything_imports_with_the_airflow_extra(airflow_environment: Environment) -> None:
