@@ -1,4 +1,7 @@
-"""A real server with two workers before a registry in a folder: what the registry says is what it does."""
+"""A real server with two workers before a registry in a folder: what the registry says is what it does.
+
+One server goes through the tests in their order, in one of the processes that tests are shared among.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from aimass.serving.config import ServeConfig
 from aimass.serving.replay import replay, told
 from tests.services.folder_registry import ROW, FolderRegistry
 from tests.services.inference import Inference, inference_server
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("inference server")]
 
 
 @pytest.fixture(scope="module")
