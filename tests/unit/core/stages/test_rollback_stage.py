@@ -18,6 +18,8 @@ from aimass.core.stages.base import Output, Stage, StageConfig
 from tests.releasing import make_release, run
 from tests.searching import make_deps
 
+# Two releases are made first; once, wherever the tests are shared out to.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("rollback stage")]
 MEMORY = {"type": "memory"}
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
