@@ -15,7 +15,10 @@ from tests.ui.seeding import Seeding
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 READS = [route.path for route in ROUTES if "GET" in route.methods]
 OF_A_DAG = [path for path in READS if "{dag_id}" in path]
-VALUES = {"dag_id": THEIRS, "run_id": "manual__1", "task_id": "split", "map_index": "-1", "name": "x", "form": "file"}
+VALUES = {
+    **{"dag_id": THEIRS, "run_id": "manual__1", "task_id": "split", "map_index": "-1", "name": "x", "form": "file"},
+    **{"start": "20260401T000000Z", "file": "report.html"},
+}
 
 
 def address(path: str, **values: str) -> str:
