@@ -50,6 +50,15 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         found.call("down")
 
 
+@pytest.fixture
+def services(demo: Demo) -> Iterator[Services]:
+    """The demo's programs; those that are started here are children of this process, which sees them end."""
+    found = Services(demo.home)
+    found.wait_until_ready({"serving", "triggerer"})
+    yield found
+    found.stop()
+
+
 def until(condition: Callable[[], Any], what: str) -> Any:
     """Wait until `condition` holds; return what it returned."""
     deadline = time.monotonic() + LONGEST_S
@@ -67,9 +76,10 @@ def kill_and_start(services: Services, name: str) -> None:
     services.wait_until_ready({name})
 
 
-def test_a_rollback_outlives_its_scheduler_and_its_triggerer(demo: Demo, capsys: pytest.CaptureFixture[str]) -> None:
-    airflow, services = demo.airflow, Services(demo.home)
-    services.wait_until_ready({"serving", "triggerer"})
+def test_a_rollback_outlives_its_scheduler_and_its_triggerer(
+    demo: Demo, services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    airflow = demo.airflow
     run_id = airflow.trigger(DAG_ID, {"model": MODEL, "why": "the test says so"})
 
     def state(task_id: str) -> str:
