@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -39,7 +40,16 @@ class Asked:
         path = ("dags", DAG, "dagRuns", run_id, "taskInstances", "approve")
         self.wait(lambda: self.airflow.get(*path)["state"] == "awaiting_input" or self.state(run_id) == "failed")
         found: dict[str, Any] = self.airflow.get(*path, "-1", "hitlDetails")
+        # Airflow 3.3 asks anew where an answer comes before its scheduler has heard that the task waits: nobody who has
+        # to read the question is as quick as this test.
+        parked = datetime.now(UTC) + timedelta(seconds=1)
+        self.wait(lambda: self.scheduler_heartbeat() > parked)
         return run_id, found
+
+    def scheduler_heartbeat(self) -> datetime:
+        """Return when the scheduler last said that it goes round."""
+        health = self.airflow.get("monitor", "health")["scheduler"]
+        return datetime.fromisoformat(health["latest_scheduler_heartbeat"])
 
     def answer(self, run_id: str, option: str, note: str) -> int:
         quoted = requests.utils.quote(run_id, safe="")
