@@ -10,12 +10,11 @@ import sys
 from argparse import Namespace
 
 from aimass.cli.console import Exit, command
+from aimass.core.tracking.connection import TOKEN
 from aimass.hooks.mlflow import MlflowHook
 from aimass.hooks.runtime import build_runtime
 from aimass.hooks.store import StoreHook
 from aimass.serving.options import options
-
-TOKEN = "MLFLOW_TRACKING_TOKEN"  # noqa: S105 (a variable's name)
 
 
 @command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -48,6 +48,11 @@ class Settings(BaseModel):
 def has_marker(info: FieldInfo, marker: type[_Marker]) -> bool:
     """Return whether a field was annotated with `marker`."""
     return any(isinstance(item, marker) for item in info.metadata)
+
+
+def given(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `document` that say something: a form or a template leaves null or nothing elsewhere."""
+    return {name: value for name, value in document.items() if value not in (None, "", [])}
 
 
 S = TypeVar("S", bound=BaseModel)

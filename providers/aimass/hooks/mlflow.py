@@ -11,6 +11,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
 from aimass.core.errors import ConfigError
+from aimass.hooks.address import address_of
 
 TEST_TIMEOUT_S = 10
 
@@ -74,7 +75,7 @@ class MlflowHook(BaseHook):
 def mlflow_settings(connection: Connection) -> MlflowSettings:
     """Return the engine's settings for `connection`."""
     extra = connection.extra_dejson
-    uri = extra.get("tracking_uri") or _address(connection)
+    uri = extra.get("tracking_uri") or address_of(connection)
     if not uri:
         raise ConfigError(
             f"The connection {connection.conn_id!r} names no tracking server",
@@ -83,13 +84,6 @@ def mlflow_settings(connection: Connection) -> MlflowSettings:
     if connection.password:
         mask_secret(connection.password)
     return MlflowSettings(uri, extra.get("registry_uri") or None, connection.password or None)
-
-
-def _address(connection: Connection) -> str | None:
-    if not connection.host or "://" in connection.host:
-        return connection.host
-    port = f":{connection.port}" if connection.port else ""
-    return f"{connection.schema or 'http'}://{connection.host}{port}"
 
 
 def _search_experiments(settings: MlflowSettings) -> None:

@@ -13,6 +13,7 @@ from aimass.core.backends import backend_of
 from aimass.core.endpoints import ENDPOINTS
 from aimass.core.endpoints.base import Endpoint
 from aimass.core.errors import AimassError, ConfigError, NotFoundError
+from aimass.hooks.address import address_of
 from aimass.hooks.options import option
 
 HTTP_FIELDS = ("verify_tls", "ca_file", "timeout_s")
@@ -82,12 +83,13 @@ def endpoint_document(connection: Connection) -> dict[str, Any]:
     extra = connection.extra_dejson
     if extra.get("type", "http") != "http":
         return dict(extra)
-    if not connection.host:
+    url = address_of(connection)
+    if not url:
         raise ConfigError(
             f"The connection {connection.conn_id!r} names no server",
             expected="an address in the field 'Host', such as serving.example.org",
         )
-    document = {"type": "http", "url": _address(connection)}
+    document = {"type": "http", "url": url}
     if connection.password:
         mask_secret(connection.password)
         document["token"] = connection.password
@@ -112,11 +114,3 @@ def endpoints_of(named: str | Sequence[str]) -> Mapping[str, Endpoint]:
     if not names:
         raise ConfigError("No inference server was named", expected=f"ids of connections {ServingHook.conn_type}")
     return {name: ServingHook(name).get_conn() for name in names}
-
-
-def _address(connection: Connection) -> str:
-    host = str(connection.host)
-    if "://" in host:
-        return host
-    port = f":{connection.port}" if connection.port else ""
-    return f"{connection.schema or 'http'}://{host}{port}"

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 
 from aimass.core.errors import NotAllowedError, NotFoundError
 from aimass.core.release.base import ALIAS_PATTERN, NAME_PATTERN
-from aimass.core.settings import LocationMarker, Settings, has_marker, parse_settings
+from aimass.core.settings import LocationMarker, Settings, given, has_marker, parse_settings
 from aimass.hooks.allow import AllowList
 from aimass.hooks.options import failpoints
 from aimass.hooks.runtime import store_of
@@ -142,7 +142,7 @@ class RequestOperator(EngineOperator, Generic[R]):
         NotAllowedError
             The run's parameters name a connection or a path that is not allowed.
         """
-        document = _given(self.request)
+        document = given(self.request)
         if self.from_params:
             document |= self._params(context)
         found: R = parse_settings(self.Request, document, where="the request")  # type: ignore[assignment] # R's class
@@ -155,7 +155,7 @@ class RequestOperator(EngineOperator, Generic[R]):
         others = set(context["dag"].params) - set(self.Request.model_fields)
         params = {**context["params"], **(context["dag_run"].conf or {})}
         own = {name: value for name, value in params.items() if not name.startswith(FOREIGN_PREFIX)}
-        return _given({name: value for name, value in own.items() if name not in others})
+        return given({name: value for name, value in own.items() if name not in others})
 
     def deps(self, request: ModelRequest, context: Context) -> Deps:
         """Return the engine's surroundings, in the project that the model belongs to.
@@ -216,8 +216,3 @@ def project_of(registry: ModelRegistry, model: str) -> str:
             hint="A pipeline with the section release registers one",
         )
     return found.project or "default"
-
-
-def _given(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of `document` that say something: a form sends null or nothing for what was left empty."""
-    return {name: value for name, value in document.items() if value not in (None, "", [])}

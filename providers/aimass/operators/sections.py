@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from aimass.core.errors import ConfigError, UnknownNameError
+from aimass.core.settings import given
 from aimass.hooks.allow import AllowList
 from aimass.operators.forms import FOREIGN_PREFIX
 
@@ -46,12 +47,10 @@ def spread(conf: Mapping[str, Any], models: Sequence[Mapping[str, Any]] = ()) ->
         The written models of ``train``: a family that is chosen keeps its settings.
     """
     sections: dict[str, Any] = {}
-    for name, places in FORM_FIELDS.items():
-        value = conf.get(name)
-        if value not in (None, "", []):
-            for place in places:
-                section, _, key = place.partition(".")
-                sections.setdefault(section, {})[key] = _as_written(place, value, models)
+    for name, value in given({name: conf.get(name) for name in FORM_FIELDS}).items():
+        for place in FORM_FIELDS[name]:
+            section, _, key = place.partition(".")
+            sections.setdefault(section, {})[key] = _as_written(place, value, models)
     return dict(merge(sections, {k: v for k, v in conf.items() if k not in FORM_FIELDS and v is not None}))
 
 

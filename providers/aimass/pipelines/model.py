@@ -10,6 +10,8 @@ from pydantic import ConfigDict, Field, model_validator
 from aimass.core.settings import Settings
 
 DAG_PREFIX = "aimass_"
+MONITOR_PREFIX = f"{DAG_PREFIX}monitor_"
+"""Begins the ids of the DAGs that watch models in use."""
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,99}$"
 # How `join`, which has no section of its own for them, calls what stands at the top of the file.
 _JOIN_KEYS = {

@@ -10,21 +10,19 @@ from airflow.sdk import DAG, Param, get_parsing_context
 
 from aimass.core.errors import AimassError
 from aimass.core.monitoring.rules import Watch
-from aimass.hooks.options import option
 from aimass.notifications.notifier import NoticeNotifier
 from aimass.operators.alert import AlertOperator
 from aimass.operators.monitor import MonitorOperator
 from aimass.operators.scrape import ScrapeOperator
-from aimass.pipelines.broken import broken_dag
 from aimass.pipelines.check import notice_mistakes, schedule_mistakes
+from aimass.pipelines.collect import dags_of_files, yaml_folder
 from aimass.pipelines.dag import RETRIES, RETRY_DELAY
-from aimass.pipelines.load import PipelineError, as_pipeline_error, key_lines, load_settings, pipeline_files
-from aimass.pipelines.model import DAG_PREFIX
+from aimass.pipelines.load import PipelineError, key_lines, load_settings, pipeline_files
+from aimass.pipelines.model import MONITOR_PREFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
-MONITOR_PREFIX = f"{DAG_PREFIX}monitor_"
 CHECK = "airflow aimass monitor check"
 ACTION_DAGS = {"rollback": "aimass_rollback", "retire": "aimass_retire", "retrain": "aimass_improve"}
 """The DAG that each action of a rule starts."""
@@ -32,8 +30,7 @@ ACTION_DAGS = {"rollback": "aimass_rollback", "retire": "aimass_retire", "retrai
 
 def alerts_dir(dag_file: str | Path) -> Path:
     """Return ``[aimass] alerts_dir``, or ``include/alerts`` beside the folder of the DAG file."""
-    chosen = option("alerts_dir")
-    return Path(chosen).expanduser() if chosen else Path(dag_file).resolve().parent.parent / "include" / "alerts"
+    return yaml_folder("alerts", dag_file)
 
 
 def monitor_dags(dag_file: str | Path, folder: str | Path | None = None) -> dict[str, DAG]:
@@ -47,26 +44,19 @@ def monitor_dags(dag_file: str | Path, folder: str | Path | None = None) -> dict
         Where the watch files are; see `alerts_dir`.
     """
     wanted = get_parsing_context().dag_id
-    dags: dict[str, DAG] = {}
-    faults: list[PipelineError] = []
-    for file in pipeline_files(Path(folder) if folder else alerts_dir(dag_file)):
-        try:
-            watch = load_watch(file)
-            dag_id = monitor_dag_id(watch.model)
-            if wanted not in (None, dag_id):
-                continue
-            if dag_id in dags:
-                text = f"another file watches {watch.model!r} already; a model has one watch file"
-                raise PipelineError(file, [("model", text)])
-            dags[dag_id] = monitor_dag(watch, file)
-        except AimassError as error:
-            faults.append(as_pipeline_error(file, error))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one file must not harm the others
-            faults.append(PipelineError(file, [("", f"cannot become a DAG: {type(error).__name__}: {error}")]))
-    for fault in faults:
-        dag = broken_dag(fault.file, fault, taken=set(dags), prefix=MONITOR_PREFIX, check=CHECK)
-        dags[dag.dag_id] = dag
-    return dags
+
+    def make(file: Path, taken: Collection[str]) -> DAG | None:
+        watch = load_watch(file)
+        dag_id = monitor_dag_id(watch.model)
+        if wanted not in (None, dag_id):
+            return None
+        if dag_id in taken:
+            text = f"another file watches {watch.model!r} already; a model has one watch file"
+            raise PipelineError(file, [("model", text)])
+        return monitor_dag(watch, file)
+
+    files = pipeline_files(Path(folder) if folder else alerts_dir(dag_file))
+    return dags_of_files(files, make, prefix=MONITOR_PREFIX, check=CHECK)
 
 
 def load_watch(file: Path) -> Watch:

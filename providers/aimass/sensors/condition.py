@@ -73,8 +73,3 @@ class ConditionSensor(BaseSensorOperator):
             seen = look_once(condition)
         self.log.info("%s", seen.told)
         return PokeReturnValue(seen.met, seen.value)
-
-
-def given(**fields: Any) -> dict[str, Any]:
-    """Return the fields that have a value: what a template rendered to nothing counts as not given."""
-    return {name: value for name, value in fields.items() if value not in (None, "", [])}

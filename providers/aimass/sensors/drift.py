@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from aimass.sensors.condition import ConditionSensor, given
+from aimass.core.settings import given
+from aimass.sensors.condition import ConditionSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,4 +58,4 @@ class DriftSensor(ConditionSensor):
     def settings(self, context: Context) -> dict[str, Any]:
         """Return which drift is waited for."""
         names = ("model", "project", "min_columns", "score", "store_conn_id")
-        return given(**{name: getattr(self, name) for name in names})
+        return given({name: getattr(self, name) for name in names})

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from aimass.core.settings import given
 from aimass.hooks.serving import ServingHook, conn_ids
-from aimass.sensors.condition import ConditionSensor, given
+from aimass.sensors.condition import ConditionSensor
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,4 +53,4 @@ class EndpointHealthSensor(ConditionSensor):
     def settings(self, context: Context) -> dict[str, Any]:
         """Return what must be served."""
         ids = conn_ids(self.serving_conn_ids)
-        return given(serving_conn_ids=ids, model=self.model, alias=self.alias, version=self.version)
+        return given({"serving_conn_ids": ids, "model": self.model, "alias": self.alias, "version": self.version})

@@ -17,14 +17,12 @@ from sqlalchemy.orm import Session
 from aimass.core.errors import GateRefusedError
 from aimass.operators.failures import FAILURE_KEY
 from aimass.pipelines.broken import BROKEN_TAG
-from aimass.pipelines.model import DAG_PREFIX
+from aimass.pipelines.model import DAG_PREFIX, MONITOR_PREFIX
 from aimass.ui.queries.results import RESULT, as_mapping
 
 TAG = "aimass"
 ACTIONS = {f"{DAG_PREFIX}{name}" for name in ("rollback", "retire", "batch_predict", "improve")}
 """DAGs that act on models in use, whatever pipeline made them."""
-WATCHING = f"{DAG_PREFIX}monitor_"
-"""Begins the ids of the DAGs that watch models in use."""
 SHOWN_RUNS = 15
 HEALTH_RUNS = 10
 ACTIVE = ("queued", "running")
@@ -99,7 +97,7 @@ class PipelineRow:
     @property
     def makes_models(self) -> bool:
         """Whether it is a pipeline, and not a DAG that watches models in use or acts on them."""
-        return self.dag_id not in ACTIONS and not self.dag_id.startswith(WATCHING)
+        return self.dag_id not in ACTIONS and not self.dag_id.startswith(MONITOR_PREFIX)
 
     @property
     def last(self) -> RunRow | None:
