@@ -1,5 +1,7 @@
 """Open-loop load that checks every answer while versions are switched: whole, of one version, of the right one.
 
+Without a rate the loop is closed: every connection asks again once it is answered. What it gets is the most that the
+server and this client, which checks more than others do, reach together on the machine that they share.
 Run in a process of its own; prints one line of JSON when its time is up.
 """
 
@@ -23,6 +25,7 @@ import uvloop
 
 HEAD = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 SETTLE_S = 0.3
+READY = 256
 VERSION = re.compile(rb"\r\nx-model-version: *(\S+)", re.IGNORECASE)
 
 
@@ -123,11 +126,35 @@ class Load:
             return
         self.seen.answers.append((sent, received, due, version))
 
-    async def run(self, port: int, connections: int, rate: float, seconds: float) -> None:
+    async def run(self, port: int, connections: int, rate: float | None, seconds: float) -> None:
         """Put the load on the server for so long, and until standard input ends."""
         loop = asyncio.get_running_loop()
         for _ in range(connections):
             await loop.create_connection(lambda: Client(self), "127.0.0.1", port)
+        if rate is None:
+            await self._run_closed(seconds)
+        else:
+            await self._run_open(rate, seconds)
+        async with asyncio.timeout(30):
+            while len(self._idle) < connections:
+                await asyncio.sleep(0.05)
+
+    async def _run_closed(self, seconds: float) -> None:
+        """Always have a request waiting."""
+        end = time.perf_counter() + seconds
+        number = 0
+        while (now := time.perf_counter()) < end:
+            while self._idle or len(self._waiting) < READY:
+                number = (number + 1) % len(self.requests)
+                self._waiting.append((number, now))
+                while self._waiting and self._idle:
+                    self._idle.pop().ask(*self._waiting.popleft())
+            await asyncio.sleep(0.001)
+        self._waiting.clear()
+
+    async def _run_open(self, rate: float, seconds: float) -> None:
+        """Make requests due at fixed times."""
+        loop = asyncio.get_running_loop()
         due = time.perf_counter()
         end = due + seconds
         number = 0
@@ -140,9 +167,6 @@ class Load:
                 due += 1 / rate
             while self._waiting and self._idle:
                 self._idle.pop().ask(*self._waiting.popleft())
-        async with asyncio.timeout(30):
-            while len(self._idle) < connections:
-                await asyncio.sleep(0.05)
 
 
 def went_back(answers: Sequence[tuple[float, float, float, str]]) -> int:
@@ -168,7 +192,7 @@ def main() -> None:
     parser.add_argument("plan", type=Path, help="JSON: requests, and the expected probabilities by version")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--rate", type=float, help="requests per second; as many as are answered when left out")
     given = parser.parse_args()
     plan = json.loads(given.plan.read_text())
     load = Load([text.encode("latin-1") for text in plan["requests"]], plan["expected"])
