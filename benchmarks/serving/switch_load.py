@@ -23,6 +23,8 @@ from typing import Any, cast
 import numpy as np
 import uvloop
 
+from benchmarks.serving.load import TICK_S
+
 HEAD = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 SETTLE_S = 0.3
 READY = 256
@@ -149,7 +151,7 @@ class Load:
                 self._waiting.append((number, now))
                 while self._waiting and self._idle:
                     self._idle.pop().ask(*self._waiting.popleft())
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(TICK_S)
         self._waiting.clear()
 
     async def _run_open(self, rate: float, seconds: float) -> None:
@@ -160,7 +162,7 @@ class Load:
         number = 0
         told_to_end = loop.run_in_executor(None, sys.stdin.read)
         while due < end or not told_to_end.done():
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            await asyncio.sleep(max(TICK_S, due - time.perf_counter()))
             while due <= time.perf_counter():
                 number = (number + 1) % len(self.requests)
                 self._waiting.append((number, due))
