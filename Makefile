@@ -51,6 +51,10 @@ env: ## make .venv with everything the tests and checks need
 env-browser: ## install what tests/browser needs (Chromium, a Chinese font), or say how
 	@scripts/install_browser.sh
 
+.PHONY: env-services
+env-services: env ## install the servers that tests start (MariaDB, Kafka, Hadoop, SeaweedFS, SecantusDB), or say how
+	@scripts/install_services.sh
+
 # --- test --------------------------------------------------------------------------------------------------------
 
 .PHONY: test
@@ -78,12 +82,13 @@ $(addprefix test-,$(SLOW_GROUPS)): test-%: env
 	$(PYTEST) --junitxml=reports/$*.xml tests/$* $(PYTEST_ARGS)
 
 test-browser: env-browser
+test-integration test-crash test-e2e: env-services
 
 test-%: ## one group of tests, such as test-unit
 	@echo "unknown test group '$*'; known: $(GROUPS)"; exit 2
 
 .PHONY: chaos
-chaos: env ## N=1000 seeded kills instead of the 60 of test-all
+chaos: env-services ## N=1000 seeded kills instead of the 60 of test-all
 	@AIMASS_CRASH_POINTS=$(N) $(PYTEST) --timeout=0 tests/crash $(PYTEST_ARGS)
 
 # --- check -------------------------------------------------------------------------------------------------------

@@ -24,3 +24,5 @@ compile demo.txt setup.cfg --extra airflow --extra serve --extra demo "${bind[@]
 compile docker.txt setup.cfg --extra airflow --extra demo --extra postgres "${bind[@]}"
 compile core.txt setup.cfg "${bind[@]}"
 compile serve.txt requirements/serve.in "${bind[@]}"
+# The tests' own servers live in an environment of their own: nothing there binds ours.
+compile services.txt requirements/services.in

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from aimass.core.access import Access, AllowAll, ReadRequest
+from aimass.core.connections import C, find_connection, sealed
 from aimass.core.failpoints import Failpoints, NoFailpoints
 from aimass.core.progress import Progress, SilentProgress
 from aimass.core.storage import Store, text_digest
@@ -43,6 +44,14 @@ class Runtime(BaseModel):
         default=None, description="SQLAlchemy URL for hyper-parameter studies; a SQLite file in the store when empty."
     )
     spool_dir: str | None = Field(default=None, description="Local folder for staging and caching remote files.")
+    connections: dict[str, SecretStr] = Field(
+        default_factory=dict, description="What reaches a server, by connection id: a mapping of fields, or its JSON."
+    )
+
+    @field_validator("connections", mode="before")
+    @classmethod
+    def _seal(cls, value: Any) -> Any:
+        return {name: sealed(document) for name, document in value.items()} if isinstance(value, dict) else value
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,10 @@ class Deps:
     def principal(self) -> str:
         """Who reads."""
         return self.runtime.principal
+
+    def connection(self, conn_id: str, model: type[C]) -> C:
+        """Return the connection `conn_id` as `model`; raises NotFoundError, ConfigError."""
+        return find_connection(self.runtime.connections, conn_id, model)
 
     def with_purpose(self, purpose: str) -> Deps:
         """Return the same surroundings for another stage."""

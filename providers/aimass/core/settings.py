@@ -29,11 +29,18 @@ class LocationMarker(_Marker):
     """The field is a free path or URI: a trigger's `conf` may set it only inside the allowed roots."""
 
 
+class ConnectionMarker(_Marker):
+    """The field names a connection; its addresses and secrets come with the runtime, never with the configuration."""
+
+
 InputUri = Annotated[str, InputMarker()]
 """URI of a published dataset or artifact."""
 
 Location = Annotated[str, LocationMarker()]
 """A path or URI outside our own store."""
+
+ConnectionId = Annotated[str, ConnectionMarker()]
+"""The name of a connection: Airflow's connection id; without Airflow a key of the runtime's `connections`."""
 
 OUTSIDE_KEY = OutsideKeyMarker()
 """Use as ``Annotated[int, OUTSIDE_KEY]``."""
@@ -58,8 +65,8 @@ def given(document: Mapping[str, Any]) -> dict[str, Any]:
 S = TypeVar("S", bound=BaseModel)
 
 
-def parse_settings(model: type[S], document: Any, *, where: str) -> S:
-    """Validate `document` against `model`.
+def parse_settings(model: type[S], document: Any, *, where: str, is_secret: bool = False) -> S:
+    """Validate `document` against `model`; of one that is secret, no value is told.
 
     Raises
     ------
@@ -70,12 +77,12 @@ def parse_settings(model: type[S], document: Any, *, where: str) -> S:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        mistakes = [_mistake(model, item) for item in error.errors()]
+        mistakes = [_mistake(model, item, is_secret=is_secret) for item in error.errors()]
         lines = "; ".join(f"{key}: {text}" for key, text in mistakes)
         raise ConfigError(f"In {where}: {lines}", mistakes=mistakes) from None
 
 
-def _mistake(model: type[BaseModel], item: Any) -> tuple[str, str]:
+def _mistake(model: type[BaseModel], item: Any, *, is_secret: bool) -> tuple[str, str]:
     key = ".".join(str(part) for part in item["loc"]) or "(whole document)"
     if item["type"] == "extra_forbidden":
         known = list(_model_at(model, item["loc"][:-1]).model_fields)
@@ -84,8 +91,8 @@ def _mistake(model: type[BaseModel], item: Any) -> tuple[str, str]:
         return key, f"unknown key, {hint}"
     if item["type"] == "missing":
         return key, "is required"
-    seen = repr(item.get("input"))
-    return key, f"{item['msg'].removeprefix('Value error, ')} (seen: {seen[:80]})"
+    said = item["msg"].removeprefix("Value error, ")
+    return key, said if is_secret else f"{said} (seen: {repr(item.get('input'))[:80]})"
 
 
 def _model_at(model: type[BaseModel], path: Sequence[Any]) -> type[BaseModel]:

@@ -36,20 +36,31 @@ class Source(Protocol):
     """Rows that can be read in the same order again and again.
 
     Constructed as ``Source(settings, deps)``; opens nothing before a method is called.
+
+    A position describes which rows `read` yields: all that are there now, or those that came after an earlier one. It
+    holds whatever a later call needs to find what is new since, so a chain of positions cuts the source's rows into
+    pieces that neither overlap nor leave a gap.
     """
 
     Settings: ClassVar[type[settings.Settings]]
 
     def __init__(self, settings: Any, deps: Deps) -> None: ...
 
-    def position(self) -> Any:
+    def position(self, since: Any = None) -> Any:
         """Return what is there now, JSON-able: files with size and etag, offsets, watermark.
 
-        Raises NotFoundError where there is nothing, UnreachableError where nobody answers.
+        With `since`, an earlier position of the same source: what is new after it; None when nothing is.
+
+        Raises NotFoundError where there is nothing, UnreachableError where nobody answers, ConfigError where the
+        source, as it is set, cannot tell what is new.
         """
 
     def schema(self, position: Any) -> pa.Schema:
-        """Return the columns and types of the rows up to `position`; raises CorruptDataError, EmptyDataError."""
+        """Return the columns and types of the rows of `position`; raises CorruptDataError, EmptyDataError."""
 
     def read(self, position: Any, resume: Any = None) -> Iterator[SourceBatch]:
-        """Yield the rows up to `position`, after `resume` where given; memory stays bounded."""
+        """Yield the rows of `position`, after `resume` where given; memory stays bounded.
+
+        The same position gives the same rows in the same order, also in another process after a crash. Closing the
+        iterator lets go of everything.
+        """

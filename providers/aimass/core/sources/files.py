@@ -90,7 +90,7 @@ class FilesSource:
         self._deps = deps
         self._schema: pa.Schema | None = None
 
-    def position(self) -> list[dict[str, Any]]:
+    def position(self, since: Any = None) -> list[dict[str, Any]]:
         """Return the files with size and etag or time of last change."""
         files = list_files(self.settings.uri, self._deps)
         self._rows(files[0])

@@ -41,7 +41,7 @@ class MemorySource:
         self._deps = deps
         self._chance = random.Random(settings.seed)
 
-    def position(self) -> dict[str, int]:
+    def position(self, since: Any = None) -> dict[str, int]:
         """Return the number of rows."""
         return {"rows": self.settings.rows}
 
