@@ -21,7 +21,7 @@ PYTEST_ARGS ?=
 .PHONY: help
 help: ## list what can be typed
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /\1\t/' | while IFS=$$'\t' read -r name text; do
-		printf '  make %-14s %s\n' "$$name" "$$text"
+		printf '  make %-15s %s\n' "$$name" "$$text"
 	done
 	printf '\nTest groups: %s\n' "$(GROUPS)"
 
@@ -129,6 +129,13 @@ pictures: env env-browser ## take the pictures in docs/pictures anew from the ru
 .PHONY: docker-env
 docker-env: ## write random secrets for docker/compose.yaml to docker/.env, once
 	@$(PYTHON3) scripts/docker_env.py
+
+.PHONY: up-services down-services
+up-services: docker-env ## MySQL, MongoDB, Kafka, HDFS and an S3 server from their images, to ingest from (needs Docker)
+	@docker compose --file docker/compose.yaml up --wait mysql mongodb kafka namenode datanode s3
+
+down-services: ## stop what up-services started; the data stays
+	@docker compose --file docker/compose.yaml --profile sources down
 
 .PHONY: lock
 lock: ## resolve requirements/*.txt anew, with hashes
