@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aimass import __version__
+from aimass.connection_types import connection_types
 
 INTEGRATION = "AI Mass"
 _STAGES = (
@@ -26,6 +27,7 @@ _IN_USE = (
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description in the shape of Airflow's ``provider_info.schema.json``."""
+    types = connection_types()
     return {
         "package-name": "airflow-provider-aimass",
         "name": INTEGRATION,
@@ -47,10 +49,10 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {
                 "integration-name": INTEGRATION,
-                "python-modules": ["aimass.hooks.store", "aimass.hooks.mlflow", "aimass.hooks.serving"],
+                "python-modules": sorted({kind["hook-class-name"].rpartition(".")[0] for kind in types}),
             },
         ],
-        "connection-types": [_store_connection(), _mlflow_connection(), _serving_connection()],
+        "connection-types": types,
         "extra-links": [
             "aimass.links.report.ReportLink",
             "aimass.links.mlflow.MlflowRunLink",
