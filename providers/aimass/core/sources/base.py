@@ -40,6 +40,12 @@ class Source(Protocol):
     A position describes which rows `read` yields: all that are there now, or those that came after an earlier one. It
     holds whatever a later call needs to find what is new since, so a chain of positions cuts the source's rows into
     pieces that neither overlap nor leave a gap.
+
+    Optional, where a source has it: ``consistent: ClassVar[bool]``, whether `read` can give the rows of one moment;
+    ``estimate(position) -> int | None``, about how many rows that are; ``partitions(position, count) -> list`` of at
+    most `count` positions that cut `position` into pieces, which may be read at the same time by other processes.
+
+    `read` may run in another thread than the other methods.
     """
 
     Settings: ClassVar[type[settings.Settings]]

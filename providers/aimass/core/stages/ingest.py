@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 BYTES_PER_FILE = 16 << 20
 
+Rule = Literal["error", "accept"]
+
 
 class IngestConfig(StageConfig):
     """What to read."""
@@ -36,6 +38,27 @@ class IngestConfig(StageConfig):
     )
     max_reject_share: float = Field(
         default=0.01, ge=0, le=1, description="Share of rows that may be kept aside before the stage fails."
+    )
+    mode: Literal["full", "incremental", "snapshot"] = Field(
+        default="full",
+        description="full: all rows as they stand. incremental: what is new since the last time. snapshot: all rows of "
+        "one moment, from sources that can give that.",
+    )
+    keep: Literal["all", "new"] = Field(
+        default="all",
+        description="Of an incremental read, the rows of the dataset: all so far, or only the new ones.",
+    )
+    on_added_column: Rule = Field(
+        default="error", description="What an incremental read does about a column that was not there before."
+    )
+    on_widened_type: Rule = Field(
+        default="error", description="What an incremental read does about a type that has become wider."
+    )
+    on_lost_column: Rule = Field(
+        default="error", description="What an incremental read does about a column that is gone; accept: nulls."
+    )
+    partition: Any = Field(
+        default=None, description="One piece of the source's position, dealt by ingest_plan; the whole when empty."
     )
 
     @field_validator("source")
