@@ -71,7 +71,10 @@ def get_provider_info() -> dict[str, Any]:
         ],
         "cli": ["aimass.cli.get_cli_commands"],
         "config": {
-            "aimass": {"description": "Where AI Mass stores, and what a trigger may name.", "options": _options()}
+            "aimass": {
+                "description": "Where AI Mass stores, and what a trigger may name.",
+                "options": _options() | _boundary_options(),
+            }
         },
     }
 
@@ -200,21 +203,6 @@ def _options() -> dict[str, dict[str, Any]]:
             "Folder in which pipelines found good are remembered; below $AIRFLOW_HOME when empty.",
             example="/var/cache/aimass",
         ),
-        "allowed_roots": _option(
-            "Folders and URI prefixes, separated by commas, below which a conf may name paths; none when empty.",
-            example="s3://lake/public,/data/uploads",
-        ),
-        "upload_limit_mb": _option(
-            "Greatest size, in MB, of a file that is uploaded on the page New model; 1024 when empty.", example="4096"
-        ),
-        "allowed_connections": _option(
-            "Connection ids, separated by commas, that a trigger's conf may name; none when empty.",
-            example="lake_readonly",
-        ),
-        "allowed_import_prefixes": _option(
-            "Python packages, separated by commas, from which a trigger's conf may import; none when empty.",
-            example="acme.models",
-        ),
         "api_url": _option(
             "Airflow's address for `airflow aimass pipeline run|status`; [api] base_url when empty.",
             example="http://localhost:8080",
@@ -226,12 +214,39 @@ def _options() -> dict[str, dict[str, Any]]:
     }
 
 
-def _option(description: str, *, example: str, sensitive: bool = False) -> dict[str, Any]:
+def _boundary_options() -> dict[str, dict[str, Any]]:
+    """Return what bounds a trigger; see `aimass.hooks.allow`."""
+    return {
+        "allowed_roots": _option(
+            "Folders and URI prefixes, separated by commas, below which a conf may name paths; none when empty.",
+            example="s3://lake/public,/data/uploads",
+        ),
+        "upload_limit_mb": _option(
+            "Greatest size, in MB, of a file that is uploaded on the page New model; 1024 when empty.", example="4096"
+        ),
+        "allowed_connections": _option(
+            "Connection ids, separated by commas, that a trigger's conf may name; none when empty.",
+            example="lake_readonly",
+        ),
+        "form_connections": _option(
+            "Connection ids, separated by commas, that the forms aimass_ingest_<type> may name besides those of "
+            "allowed_connections; none when empty.",
+            example="aimass_mysql,orders_readonly",
+            default="aimass_mysql,aimass_mongodb,aimass_kafka,aimass_hdfs,aimass_obs",
+        ),
+        "allowed_import_prefixes": _option(
+            "Python packages, separated by commas, from which a trigger's conf may import; none when empty.",
+            example="acme.models",
+        ),
+    }
+
+
+def _option(description: str, *, example: str, default: str = "", sensitive: bool = False) -> dict[str, Any]:
     option: dict[str, Any] = {
         "description": description,
         "version_added": __version__,
         "type": "string",
         "example": example,
-        "default": "",
+        "default": default,
     }
     return {**option, "sensitive": True} if sensitive else option

@@ -17,7 +17,7 @@ FLOORS = [
     ("operators", 5, r"aimass\.(operators|sensors|triggers|links|notifications|listeners)(\..+)?"),
     ("pipelines", 6, r"aimass\.pipelines(\..+)?"),
     ("pages", 7, r"aimass\.ui(\..+)?"),
-    ("entry points", 7, r"aimass\.(cli|get_provider_info)(\..+)?"),
+    ("entry points", 7, r"aimass\.(cli|connection_types|get_provider_info)(\..+)?"),
     ("dags", 8, r"dags\..+"),
 ]
 MODULES = {module.name: module for module in modules("providers", "dags")}

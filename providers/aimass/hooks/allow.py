@@ -54,6 +54,12 @@ class AllowList:
             import_prefixes=option_list("allowed_import_prefixes"),
         )
 
+    @classmethod
+    def for_forms(cls) -> AllowList:
+        """Return the same for the forms of ingest: they exist to be filled in with a connection's id."""
+        own = cls.from_options()
+        return replace(own, connections=[*own.connections, *option_list("form_connections")])
+
     def with_uploads(self, store: str, *values: str) -> AllowList:
         """Return the same, and besides the folder of `store` that our page uploads files into.
 
@@ -65,6 +71,10 @@ class AllowList:
     def check_location(self, value: str, *, where: str) -> None:
         """Raise NotAllowedError unless the path or URI `value` lies below an allowed root."""
         self._check_root(value, where)
+
+    def check_connection(self, conn_id: str, *, where: str) -> None:
+        """Raise NotAllowedError unless a conf may name the connection."""
+        self._check_connection(conn_id, where)
 
     def check(self, document: Any, *, where: str) -> None:
         """Raise NotAllowedError when `document`, taken from a `conf`, names something that is not allowed.

@@ -47,8 +47,8 @@ class EngineOperator(BaseOperator):
         self.store_conn_id = store_conn_id
         self.tracking_conn_id = tracking_conn_id
 
-    def runtime(self, context: Context) -> Runtime:
-        """Return the surroundings of the work: store, tracking, run and principal."""
+    def runtime(self, context: Context, **others: Any) -> Runtime:
+        """Return the surroundings of the work: store, tracking, run and principal; `others` are more fields."""
         run = context["dag_run"]
         return build_runtime(
             store_conn_id=self.store_conn_id,
@@ -56,6 +56,7 @@ class EngineOperator(BaseOperator):
             project=self.project,
             run_id=f"{run.dag_id}/{run.run_id}",
             principal=run.triggering_user_name or self.owner,
+            **others,
         )
 
     @contextlib.contextmanager

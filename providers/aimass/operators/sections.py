@@ -8,6 +8,7 @@ from typing import Any
 from aimass.core.errors import ConfigError, UnknownNameError
 from aimass.core.settings import given
 from aimass.hooks.allow import AllowList
+from aimass.hooks.connections import connections_of_stage
 from aimass.operators.forms import FOREIGN_PREFIX
 
 FORM_FIELDS: dict[str, tuple[str, ...]] = {
@@ -119,6 +120,24 @@ def check_conf(conf: Mapping[str, Any], sections: Sequence[Mapping[str, Any]]) -
         if changed != section["config"]:
             fixed = [name for name in section["fixed"] if changed.get(name) != section["config"].get(name)]
             check_stage_config(section["stage"], changed, fixed=fixed, where=f"the conf for {section['stage']!r}")
+            check_connections(section["stage"], section["config"], changed)
+
+
+def check_connections(stage: str, written: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
+    """Refuse what a conf made of the `written` configuration where it reads through a connection not allowed to confs.
+
+    That a file names a connection lets nobody else read another table through it; nor does a field left out, whose
+    default is a connection, too.
+
+    Raises
+    ------
+    NotAllowedError
+        A part that the conf changed names such a connection.
+    """
+    kept = [named.owner for named in connections_of_stage(stage, written)]
+    for named in connections_of_stage(stage, changed):
+        if named.owner not in kept:
+            AllowList.from_options().check_connection(named.conn_id, where=f"the conf for {stage!r}")
 
 
 def check_stage_config(stage: str, document: Mapping[str, Any], *, where: str, fixed: Iterable[str] = ()) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aimass.hooks.allow import AllowList
+from aimass.hooks.connections import connection_documents, connections_of_stage
 from aimass.hooks.options import failpoints
 from aimass.hooks.runtime import store_of
 from aimass.operators.assets import SCHEME, event_extra, stage_asset
@@ -13,7 +14,7 @@ from aimass.operators.engine import EngineOperator
 from aimass.operators.failures import translated_failures
 from aimass.operators.forms import check_locations, read_form
 from aimass.operators.progress import TaskProgress
-from aimass.operators.sections import check_conf, overlay
+from aimass.operators.sections import check_conf, check_connections, overlay
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -97,6 +98,7 @@ class StageOperator(EngineOperator):
         changed = overlay(self.config, conf, self.conf_keys or {})
         if changed != self.config:
             AllowList.from_options().check(conf, where="conf")
+            check_connections(self.stage, self.config, changed)
             self.log.info(
                 "The conf changes this stage: %s", ", ".join(k for k in changed if changed[k] != self.config.get(k))
             )
@@ -116,7 +118,8 @@ class StageOperator(EngineOperator):
         document = {"type": self.compute} if isinstance(self.compute, str) else dict(self.compute)
         backend, settings = backend_of(COMPUTES, document)
         self._running: Compute = backend(settings)
-        runtime = self.runtime(context)
+        connections = connection_documents(connections_of_stage(self.stage, config))
+        runtime = self.runtime(context, connections=connections)
         self.registry_uri_ = runtime.registry_uri or runtime.tracking_uri or ""
         progress = TaskProgress(self.log, context)
         return self._running.run(self.stage, config, runtime, progress=progress, failpoints=failpoints())
