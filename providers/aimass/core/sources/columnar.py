@@ -10,11 +10,10 @@ import pyarrow as pa
 import pyarrow.orc as orc
 import pyarrow.parquet as pq
 
-from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError, SchemaMismatchError
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.casting import cast_table
-from aimass.core.sources.listing import SourceFile, select_columns
+from aimass.core.sources.file_access import Opener, SourceFile, select_columns
 from aimass.core.sources.rejects import rejects
 from aimass.core.sources.streams import open_stream
 
@@ -75,19 +74,19 @@ class ColumnarRows:
     ----------
     open_groups : callable
         Opens the format: `ParquetGroups` or `OrcStripes`.
-    deps : Deps
-        Whose store opens the files.
+    opener : callable
+        Opens a file as it is stored.
     """
 
-    def __init__(self, open_groups: Callable[[IO[bytes]], Groups], deps: Deps) -> None:
+    def __init__(self, open_groups: Callable[[IO[bytes]], Groups], opener: Opener) -> None:
         self._open_groups = open_groups
-        self._deps = deps
+        self._opener = opener
 
     def schema(self, files: Sequence[SourceFile], columns: Sequence[str] | None = None) -> pa.Schema:
         """Return the schema of the first file; an EmptyDataError when no file has rows."""
         found = None
         for file in files:
-            with open_stream(file, self._deps) as stream:
+            with open_stream(file, self._opener) as stream:
                 groups = self._open_groups(stream)
                 wanted = select_columns(groups.schema, columns, file)
                 found = found or pa.schema([_plain(field, file) for field in wanted])
@@ -98,7 +97,7 @@ class ColumnarRows:
     def read(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[SourceBatch]:
         """Yield the rows of one file, after the place `at` (group and batch) where given."""
         first_group, first_batch = at or (0, 0)
-        with open_stream(file, self._deps) as stream:
+        with open_stream(file, self._opener) as stream:
             groups = self._open_groups(stream)
             select_columns(groups.schema, schema.names, file)
             done = 0

@@ -10,8 +10,8 @@ import pyarrow.csv as csv
 
 from aimass.core.errors import SchemaMismatchError
 from aimass.core.sources.blocks import Block, Quoting
+from aimass.core.sources.file_access import SourceFile
 from aimass.core.sources.inference import infer_schema
-from aimass.core.sources.listing import SourceFile
 from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head, Sampled
 
 

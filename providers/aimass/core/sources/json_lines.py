@@ -13,8 +13,8 @@ import pyarrow as pa
 from aimass.core.errors import CorruptDataError, EmptyDataError
 from aimass.core.sources.blocks import Block, Quoting
 from aimass.core.sources.casting import Fault
+from aimass.core.sources.file_access import SourceFile
 from aimass.core.sources.inference import MOMENTS, infer_type
-from aimass.core.sources.listing import SourceFile
 from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head, Sampled
 
 KINDS = {bool: "bool", int: "int", float: "float", str: "str", list: "nested", dict: "nested"}

@@ -1,107 +1,84 @@
-"""Find a source's files and note how they stand: size, and etag or time of last change."""
+"""Files of the store and of every other file system that it opens."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping
+from typing import IO, Any
 
 from aimass.core.deps import Deps
-from aimass.core.errors import DataError, EmptyDataError, NotFoundError, missing_column, nearest_name
+from aimass.core.errors import from_os_error
+from aimass.core.sources.file_access import (
+    SourceFile,
+    changed_file,
+    fixed_folder,
+    found_files,
+    has_wildcard,
+    is_a_folder,
+    matcher,
+    missing_file,
+)
 from aimass.core.storage import as_uri
 
-WILDCARDS = "*?["
 VERSION_KEYS = ("etag", "ETag", "mtime", "LastModified", "last_modified", "created")
 
 
-class SourceFile(BaseModel):
-    """A file as it stood when the run began."""
+class StoreFiles:
+    """Files by URI; see `FileAccess`.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    uri: str = Field(description="Where it is.")
-    name: str = Field(description="Its path below the folder that all files of the source share.")
-    bytes: int = Field(description="Its size in bytes.")
-    version: str = Field(description="Its etag, or the time of its last change.")
-
-
-def list_files(pattern: str, deps: Deps) -> list[SourceFile]:
-    """Return the files that `pattern` names, sorted by URI.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such file (the nearest existing name is told), or nothing matches the pattern.
-    EmptyDataError
-        Every file has 0 bytes.
+    Parameters
+    ----------
+    deps : Deps
+        Whose store opens them.
     """
-    base = _fixed_folder(as_uri(pattern))
-    uris = deps.store.glob(pattern)
-    if not uris:
-        raise NotFoundError(
-            f"No file matches {pattern}", known=_names(base, deps), hint="Check the pattern and the folder", uri=pattern
-        )
-    files = [_describe(uri, uri[len(base) + 1 :], deps) for uri in uris]
-    if not any(file.bytes for file in files):
-        raise EmptyDataError(f"{pattern} is empty", expected="at least one row", uri=pattern)
-    return files
+
+    def __init__(self, deps: Deps) -> None:
+        self._deps = deps
+
+    def list(self, pattern: str) -> list[SourceFile]:
+        """Return the files that `pattern` names."""
+        uri = as_uri(pattern)
+        if not has_wildcard(uri):
+            return found_files(pattern, [self._describe(uri, uri.rpartition("/")[2])], lambda: ())
+        base = fixed_folder(uri)
+        matches = matcher(uri)
+        found = [file for file in self._below(uri, base) if matches(file.uri)]
+        return found_files(pattern, found, lambda: self._names(base))
+
+    def open(self, file: SourceFile) -> IO[bytes]:
+        """Open `file` for reading."""
+        return self._deps.store.open(file.uri)
+
+    def check_unchanged(self, file: SourceFile) -> None:
+        """Raise DataError when `file` is no longer what was listed."""
+        if self._describe(file.uri, file.name) != file:
+            raise changed_file(file)
+
+    def _below(self, pattern: str, base: str) -> list[SourceFile]:
+        folder = self._deps.store.path(f"{base}/")
+        root = folder.path.rstrip("/")
+        try:
+            found = folder.fs.glob(root + pattern[len(base) :], detail=True)
+        except OSError as error:
+            raise from_os_error(error, doing=f"listing {pattern}") from error
+        names = {str(path)[len(root) + 1 :]: info for path, info in found.items() if info.get("type") != "directory"}
+        return [_as_file(f"{base}/{name}", name, info) for name, info in names.items()]
+
+    def _describe(self, uri: str, name: str) -> SourceFile:
+        path = self._deps.store.path(uri)
+        try:
+            info = path.fs.info(path.path)
+        except FileNotFoundError:
+            raise missing_file(uri, self._names(uri.rpartition("/")[0])) from None
+        except OSError as error:
+            raise from_os_error(error, doing=f"looking for {uri}") from error
+        if info.get("type") == "directory":
+            raise is_a_folder(uri)
+        return _as_file(uri, name, info)
+
+    def _names(self, folder: str) -> list[str]:
+        return [name for name in self._deps.store.list(folder) if not name.startswith(".")]
 
 
-def check_unchanged(file: SourceFile, deps: Deps) -> None:
-    """Raise DataError when `file` is no longer what the run began with."""
-    now = _describe(file.uri, file.name, deps)
-    if now != file:
-        raise DataError(
-            f"{file.uri} changed while the run was reading it",
-            expected=f"{file.bytes:,} bytes, version {file.version}",
-            hint="Start a new run: it reads the file as it is now",
-            uri=file.uri,
-        )
-
-
-def select_columns(schema: pa.Schema, columns: Sequence[str] | None, file: SourceFile) -> pa.Schema:
-    """Return the fields of `columns`, in that order; all where None.
-
-    Raises
-    ------
-    SchemaMismatchError
-        The file has no such column; the nearest name is told.
-    """
-    for name in columns or ():
-        if name not in schema.names:
-            raise missing_column(name, schema.names, where=f"the file {file.uri}")
-    return schema if columns is None else pa.schema([schema.field(name) for name in columns])
-
-
-def _describe(uri: str, name: str, deps: Deps) -> SourceFile:
-    path = deps.store.path(uri)
-    if not deps.store.exists(uri):
-        raise _missing(uri, deps)
-    info: dict[str, Any] = path.fs.info(path.path)
-    if info.get("type") == "directory":
-        raise NotFoundError(
-            f"{uri} is a folder", expected="a file or a pattern", hint=f"Use {uri.rstrip('/')}/*", uri=uri
-        )
+def _as_file(uri: str, name: str, info: Mapping[str, Any]) -> SourceFile:
     version = next((str(info[key]) for key in VERSION_KEYS if info.get(key)), "")
     return SourceFile(uri=uri, name=name, bytes=int(info["size"]), version=version)
-
-
-def _missing(uri: str, deps: Deps) -> NotFoundError:
-    folder, _, name = uri.rpartition("/")
-    known = _names(folder, deps)
-    nearest = nearest_name(name, known)
-    hint = f"Did you mean {nearest!r}?" if nearest else "Check the path and its spelling"
-    return NotFoundError(f"The file {uri} does not exist", known=known or None, hint=hint, uri=uri, nearest=nearest)
-
-
-def _names(folder: str, deps: Deps) -> list[str]:
-    return [name for name in deps.store.list(folder) if not name.startswith(".")]
-
-
-def _fixed_folder(uri: str) -> str:
-    fixed = uri
-    for mark in WILDCARDS:
-        fixed = fixed.split(mark)[0]
-    return fixed.rpartition("/")[0]

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from aimass.core.sources.blocks import Block, Quoting
 from aimass.core.sources.casting import Fault
-from aimass.core.sources.listing import SourceFile
+from aimass.core.sources.file_access import SourceFile
 
 RAW_BYTES = 4_096
 SCHEMA = pa.schema([("where", pa.large_string()), ("reason", pa.large_string()), ("raw", pa.large_string())])

@@ -11,9 +11,8 @@ from typing import IO, Literal, cast
 
 import pyarrow as pa
 
-from aimass.core.deps import Deps
 from aimass.core.errors import CorruptDataError, DataError, from_os_error
-from aimass.core.sources.listing import SourceFile
+from aimass.core.sources.file_access import Opener, SourceFile
 
 Compression = Literal["none", "gzip", "zstd", "bz2", "zip"]
 
@@ -23,9 +22,9 @@ SKIP_BYTES = 8 << 20
 
 @contextlib.contextmanager
 def open_stream(
-    file: SourceFile, deps: Deps, *, compression: Compression = "none", encoding: str = "utf-8", offset: int = 0
+    file: SourceFile, opener: Opener, *, compression: Compression = "none", encoding: str = "utf-8", offset: int = 0
 ) -> Iterator[IO[bytes]]:
-    """Open `file` decompressed and in UTF-8, standing at `offset` of that; the access policy is asked first.
+    """Open `file` decompressed and in UTF-8, standing at `offset` of that.
 
     Raises
     ------
@@ -34,9 +33,8 @@ def open_stream(
     DataError
         A zip archive does not hold exactly one file.
     """
-    deps.check_read(file.uri)
     with reading(file), contextlib.ExitStack() as stack:
-        raw = stack.enter_context(deps.store.open(file.uri))
+        raw = stack.enter_context(opener(file))
         stream = stack.enter_context(_decompressed(raw, file, compression))
         if codecs.lookup(encoding).name not in ("utf-8", "ascii"):
             stream = cast("IO[bytes]", _Recoded(stream, encoding))

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError, SchemaMismatchError, missing_column
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.blocks import Block, Quoting, blocks
 from aimass.core.sources.casting import Fault, cast_table
-from aimass.core.sources.listing import SourceFile, select_columns
+from aimass.core.sources.file_access import Opener, SourceFile, select_columns
 from aimass.core.sources.rejects import reject_table
 from aimass.core.sources.streams import Compression, open_stream
 
@@ -100,8 +99,8 @@ class TextRows:
     ----------
     syntax : Syntax
         How the rows are spelled.
-    deps : Deps
-        Whose store opens the files.
+    opener : callable
+        Opens a file as it is stored.
     compression : str
         How the files are packed.
     encoding : str
@@ -111,10 +110,10 @@ class TextRows:
     """
 
     def __init__(
-        self, syntax: Syntax, deps: Deps, *, compression: Compression, encoding: str, sample_rows: int
+        self, syntax: Syntax, opener: Opener, *, compression: Compression, encoding: str, sample_rows: int
     ) -> None:
         self._syntax = syntax
-        self._deps = deps
+        self._opener = opener
         self._compression = compression
         self._encoding = encoding
         self._sample_rows = sample_rows
@@ -164,7 +163,7 @@ class TextRows:
 
     def _blocks(self, file: SourceFile, offset: int, line: int, **options: Any) -> Iterator[Block]:
         with open_stream(
-            file, self._deps, compression=self._compression, encoding=self._encoding, offset=offset
+            file, self._opener, compression=self._compression, encoding=self._encoding, offset=offset
         ) as stream:
             yield from blocks(stream, offset=offset, line=line, quoting=self._syntax.quoting, **options)
 

@@ -31,7 +31,9 @@ from aimass.core.errors import (
 )
 from aimass.core.settings import parse_settings
 from aimass.core.sources import blocks
+from aimass.core.sources.file_access import SourceFile
 from aimass.core.sources.files import FilesSettings, FilesSource
+from aimass.core.sources.seen_files import SeenFiles
 
 CSV = b"id,name,when,score\n1,a,2020-01-01,1.5\n2,NA,2020-01-02,\n3,c,,2\n"
 ROWS = [
@@ -305,3 +307,105 @@ def test_what_polars_writes_is_read_back(
         rows, rejects = read(deps, path, types={"a": "string", "b": "string"}, null_values=[""])
     assert not rejects
     assert rows == frame.to_dicts()
+
+
+def numbered(folder: Path, *numbers: int) -> None:
+    for number in numbers:
+        (folder / f"{number:05d}.csv").write_text(f"n\n{number}\n")
+
+
+def names(position: Any) -> list[str]:
+    return [name for name, *_ in position["files"]]
+
+
+def test_only_files_that_are_new_since_are_read(deps: Deps, tmp_path: Path) -> None:
+    numbered(tmp_path, 1, 3)
+    (tmp_path / "_SUCCESS").write_text("")
+    found = source(deps, tmp_path / "*.csv")
+    first = found.position()
+    assert names(first) == ["00001.csv", "00003.csv"]
+    assert found.position(first) is None
+    numbered(tmp_path, 2)
+    (tmp_path / "00009.csv").write_text("")  # not written yet
+    second = found.position(json.loads(json.dumps(first)))
+    assert names(second) == ["00002.csv"]
+    assert [row for batch in found.read(second) for row in batch.rows.to_pylist()] == [{"n": 2}]
+    numbered(tmp_path, 9)
+    third = found.position(second)
+    assert names(third) == ["00009.csv"]
+    assert found.position(third) is None
+
+
+def test_a_changed_file_fails_or_is_read_again(deps: Deps, tmp_path: Path) -> None:
+    numbered(tmp_path, 1, 2)
+    first = source(deps, tmp_path / "*.csv").position()
+    (tmp_path / "00002.csv").write_text("n\n22\n23\n")
+    with pytest.raises(DataError, match=r"00002\.csv.*other bytes.*read_again"):
+        source(deps, tmp_path / "*.csv").position(first)
+    again = source(deps, tmp_path / "*.csv", on_changed_file="read_again")
+    second = again.position(first)
+    assert names(second) == ["00002.csv"]
+    assert again.position(second) is None
+
+
+def test_a_vanished_file_fails_or_is_forgotten(deps: Deps, tmp_path: Path) -> None:
+    numbered(tmp_path, 1, 2)
+    first = source(deps, tmp_path / "*.csv").position()
+    (tmp_path / "00001.csv").unlink()
+    with pytest.raises(DataError, match=r"00001\.csv.*gone.*on_vanished_file"):
+        source(deps, tmp_path / "*.csv").position(first)
+    accepting = source(deps, tmp_path / "*.csv", on_vanished_file="accept")
+    assert accepting.position(first) is None
+    numbered(tmp_path, 3)
+    assert names(accepting.position(first)) == ["00003.csv"]
+    for path in tmp_path.glob("*.csv"):
+        path.unlink()
+    assert accepting.position(first) is None
+    with pytest.raises(NotFoundError):
+        source(deps, tmp_path / "*.csv").position(first)
+
+
+def test_ten_thousand_seen_files_are_remembered_in_few_bytes() -> None:
+    files = [
+        SourceFile(uri=f"obs://b/in/{n}", name=f"2026/11/part-{n:05d}.parquet", bytes=n + 1, version=f"etag-{n}")
+        for n in range(10_000)
+    ]
+    packed = json.dumps(SeenFiles({}).after(files).pack())
+    assert len(packed) < 160_000
+    difference = SeenFiles.unpack(json.loads(packed)).compare(
+        [*files[1:], files[0].model_copy(update={"version": "x"})]
+    )
+    assert (difference.new, [file.name for file in difference.changed], difference.gone) == ([], [files[0].name], [])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.dictionaries(st.integers(0, 8), st.integers(0, 2), max_size=6), min_size=1, max_size=6))
+def test_a_chain_of_listings_gives_every_version_once(listings: list[dict[int, int]]) -> None:
+    seen, taken = SeenFiles({}), []
+    for listing in listings:
+        listed = [SourceFile(uri=f"f/{n}", name=str(n), bytes=1, version=str(v)) for n, v in listing.items()]
+        difference = seen.compare(listed)
+        fresh = difference.new + difference.changed
+        taken.extend(fresh)
+        seen = SeenFiles.unpack(seen.after(fresh, difference.gone).pack())
+        again = seen.compare(listed)
+        assert (again.new, again.changed, again.gone) == ([], [], [])
+    wanted = 0
+    before: dict[int, int] = {}
+    for listing in listings:
+        wanted += sum(before.get(n) != v for n, v in listing.items())
+        before = listing
+    assert len(taken) == wanted
+
+
+def test_partitions_share_the_files_and_the_types_of_the_whole(deps: Deps, tmp_path: Path) -> None:
+    for number in range(10):
+        (tmp_path / f"{number}.csv").write_text("n\n1.5\n" if number == 0 else f"n\n{number}\n")
+    found = source(deps, tmp_path / "*.csv")
+    position = found.position()
+    shares = found.partitions(position, 3)
+    assert [name for share in shares for name in names(share)] == names(position)
+    assert len(shares) == 3
+    for share in shares:
+        assert source(deps, tmp_path / "*.csv").schema(json.loads(json.dumps(share))).field("n").type == pa.float64()
+    assert len(found.partitions(position, 100)) == 10

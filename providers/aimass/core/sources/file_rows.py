@@ -1,0 +1,254 @@
+"""The rows of files, wherever the files are: the engine that the sources of files share.
+
+A source of files is a `FileRowsSource` with settings that say where (`FileRowsSettings` says how the files are
+spelled) and a `FileAccess` that lists and opens them.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
+from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from pydantic import Field
+
+from aimass.core import settings
+from aimass.core.deps import Deps
+from aimass.core.errors import ConfigError, DataError, NotFoundError
+from aimass.core.sources.base import SourceBatch
+from aimass.core.sources.casting import apply_overrides
+from aimass.core.sources.columnar import ColumnarRows, OrcStripes, ParquetGroups
+from aimass.core.sources.delimited import Delimited
+from aimass.core.sources.file_access import SMALL_BYTES, FileAccess, ManyFiles, SourceFile
+from aimass.core.sources.json_lines import JsonLines
+from aimass.core.sources.seen_files import SeenFiles, as_position, files_of
+from aimass.core.sources.streams import COMPRESSIONS, Compression
+from aimass.core.sources.text_rows import SAMPLE_BYTES, TextRows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Format = Literal["csv", "json_lines", "parquet", "orc"]
+
+FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".jsonl": "json_lines",
+    ".ndjson": "json_lines",
+    ".json": "json_lines",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".orc": "orc",
+}
+NULL_VALUES = ("", "NA", "N/A", "NULL", "null", "NaN", "nan", "\\N")
+NAMES_TOLD = 5
+
+
+class FileRowsSettings(settings.Settings):
+    """How files are spelled, and what to do when earlier ones are no longer what they were."""
+
+    format: Format | None = Field(default=None, description="Format of the files; by their extension when empty.")
+    compression: Compression | None = Field(
+        default=None, description="How the files are packed; by their extension (.gz .zst .bz2 .zip) when empty."
+    )
+    encoding: str = Field(default="utf-8", description="Character encoding of text files.")
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1, description="Character between fields; a comma, in .tsv files a tab."
+    )
+    quote: str | None = Field(
+        default='"', min_length=1, max_length=1, description="Character around fields; null where quotes mean nothing."
+    )
+    header: bool = Field(default=True, description="Whether the first row of delimited text names the columns.")
+    null_values: tuple[str, ...] = Field(
+        default=NULL_VALUES, description="Spellings of a missing value in delimited text."
+    )
+    columns: tuple[str, ...] | None = Field(default=None, description="Only these columns, in this order.")
+    types: dict[str, str] = Field(
+        default_factory=dict,
+        description="Types of single columns instead of the inferred ones: string, integer, double, boolean, date, "
+        "timestamp, timestamp_utc …",
+    )
+    sample_rows: int = Field(
+        default=100_000, ge=1, description="Rows from which types are inferred (16 MiB of text at most)."
+    )
+    on_changed_file: Literal["error", "read_again"] = Field(
+        default="error",
+        description="What an incremental run does with a file that was read before and has other bytes now: fail, or "
+        "take all its rows as new ones.",
+    )
+    on_vanished_file: Literal["error", "accept"] = Field(
+        default="error",
+        description="What an incremental run does when a file that was read before is gone: fail, or keep its rows and "
+        "forget the file.",
+    )
+
+
+class _Rows(Protocol):
+    """One family of formats."""
+
+    def schema(self, files: Sequence[SourceFile], columns: Sequence[str] | None = None) -> pa.Schema: ...
+
+    def read(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[SourceBatch]: ...
+
+
+class FileRowsSource(abc.ABC):
+    """The rows of one or more files of the same format and columns, file by file in order of their names.
+
+    A position is ``{"folder", "files": [[name, bytes, version], …], "before"}``; ``before`` says in few bytes which
+    files the positions before it held.
+    """
+
+    Settings: ClassVar[type[settings.Settings]] = FileRowsSettings
+    consistent: ClassVar[bool] = True
+
+    def __init__(self, settings: Any, deps: Deps) -> None:
+        self.settings = settings
+        self._deps = deps
+        self._schema: pa.Schema | None = None
+
+    @property
+    @abc.abstractmethod
+    def pattern(self) -> str:
+        """The URI of a file, or a pattern with wildcards."""
+
+    @abc.abstractmethod
+    def open_access(self) -> FileAccess:
+        """Return what lists and opens the files; called once, before the first of them is needed."""
+
+    @cached_property
+    def files(self) -> FileAccess:
+        """What lists and opens the files."""
+        return self.open_access()
+
+    def position(self, since: Any = None) -> dict[str, Any] | None:
+        """Return the files with size and etag or time of last change; after `since`, those that are new."""
+        if since is None:
+            found = list(self.files.list(self.pattern))
+            self._rows(found[0])
+            return as_position(found)
+        before = SeenFiles.unpack(since["before"]).after(files_of(since))
+        difference = before.compare(self._listed())
+        if difference.gone and self.settings.on_vanished_file == "error":
+            raise self._refused(difference.gone, "is gone", "on_vanished_file to accept to go on without it")
+        if difference.changed and self.settings.on_changed_file == "error":
+            names = [file.name for file in difference.changed]
+            raise self._refused(
+                names, "has other bytes now", "on_changed_file to read_again to take its rows once more"
+            )
+        fresh = sorted(difference.new + difference.changed, key=lambda file: file.uri)
+        return as_position(fresh, before.after([], difference.gone)) if fresh else None
+
+    def schema(self, position: Any) -> pa.Schema:
+        """Return the columns and types of the files.
+
+        Raises
+        ------
+        EmptyDataError
+            There are no rows.
+        CorruptDataError
+            The bytes cannot be read.
+        """
+        if self._schema is None:
+            files = files_of(position, "sample" if "sample" in position else "files")
+            found = self._rows(files[0]).schema(files, self.settings.columns)
+            self._schema = apply_overrides(found, self.settings.types)
+        return self._schema
+
+    def partitions(self, position: Any, count: int) -> list[dict[str, Any]]:
+        """Cut a position into at most `count` of about the same number of bytes; types stay those of the whole."""
+        files = position["files"]
+        ends = list(accumulate(size for _, size, _ in files))
+        shares: list[list[Any]] = [[] for _ in range(count)]
+        for file, end in zip(files, ends, strict=True):
+            shares[min(count - 1, max(0, end - 1) * count // max(1, ends[-1]))].append(file)
+        sampled = sum(end < SAMPLE_BYTES for end in ends) + 1
+        return [{**position, "files": share, "sample": files[:sampled], "before": None} for share in shares if share]
+
+    def read(self, position: Any, resume: Any = None) -> Iterator[SourceBatch]:
+        """Yield the rows in batches of about 8 MiB of text or 16 MiB of typed data."""
+        schema = self.schema(position)
+        first, at = (resume["file"], resume["at"]) if resume else (0, None)
+        files = files_of(position)[first:]
+        with contextlib.closing(self._fetched(files)) as opened:
+            for index, (file, content) in enumerate(opened, first):
+                for batch in self._rows(file, content).read(file, schema, at if index == first else None):
+                    yield SourceBatch(batch.rows, {"file": index, "at": batch.resume}, batch.rejects)
+
+    def _listed(self) -> Sequence[SourceFile]:
+        try:
+            return self.files.list(self.pattern)
+        except NotFoundError:
+            if self.settings.on_vanished_file == "accept":
+                return []
+            raise
+
+    def _fetched(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, bytes | None]]:
+        """Yield the files, each checked before and after it is read, small ones with their content where that pays."""
+        small = [file for file in files if file.bytes <= SMALL_BYTES] if isinstance(self.files, ManyFiles) else []
+        contents = self.files.fetch_many(small) if isinstance(self.files, ManyFiles) and small else iter(())
+        with contextlib.closing(contents) if small else contextlib.nullcontext():
+            for file in files:
+                self.files.check_unchanged(file)
+                yield file, next(contents)[1] if small and file.bytes <= SMALL_BYTES else None
+                self.files.check_unchanged(file)
+
+    def _rows(self, file: SourceFile, content: bytes | None = None) -> _Rows:
+        wanted = self.settings
+        stem, compression = _split_compression(file.name, wanted.compression)
+        kind = wanted.format or _format(stem, file)
+
+        def opened(file: SourceFile) -> IO[bytes]:
+            self._deps.check_read(file.uri)
+            return self.files.open(file) if content is None else io.BytesIO(content)
+
+        if kind in ("parquet", "orc"):
+            if compression != "none":
+                raise ConfigError(f"{file.uri} is a {kind} file in {compression}", expected="the plain file")
+            return ColumnarRows(ParquetGroups if kind == "parquet" else OrcStripes, opened)
+        syntax = JsonLines() if kind == "json_lines" else self._delimited(stem)
+        return TextRows(
+            syntax, opened, compression=compression, encoding=wanted.encoding, sample_rows=wanted.sample_rows
+        )
+
+    def _delimited(self, stem: str) -> Delimited:
+        return Delimited(
+            delimiter=self.settings.delimiter or ("\t" if stem.endswith(".tsv") else ","),
+            quote=self.settings.quote,
+            has_header=self.settings.header,
+            null_values=self.settings.null_values,
+        )
+
+    def _refused(self, names: Sequence[str], what: str, way_out: str) -> DataError:
+        more = f" (and {len(names) - 1:,} more files)" if len(names) > 1 else ""
+        return DataError(
+            f"{names[0]!r} of {self.pattern} was read by an earlier run and {what}{more}",
+            expected="files that stay as they are",
+            hint=f"Set {way_out}, or ingest all of it anew with mode full",
+            names=list(names[:NAMES_TOLD]),
+        )
+
+
+def _split_compression(name: str, wanted: Compression | None) -> tuple[str, Compression]:
+    """Return the name without the compression's extension, lower case, and the compression."""
+    lower = name.lower()
+    for extension, compression in COMPRESSIONS.items():
+        if lower.endswith(extension):
+            return lower.removesuffix(extension), wanted or compression
+    return lower, wanted or "none"
+
+
+def _format(stem: str, file: SourceFile) -> Format:
+    for extension, found in FORMATS.items():
+        if stem.endswith(extension):
+            return found
+    raise ConfigError(
+        f"The format of {file.uri} cannot be told from its name",
+        expected="a known extension, or `format`",
+        known=[*FORMATS, *COMPRESSIONS],
+        uri=file.uri,
+    )
