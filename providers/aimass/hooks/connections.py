@@ -14,12 +14,13 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from aimass.core.backends import BackendOf
+from aimass.core.connections import sealed
 from aimass.core.errors import ConfigError
 from aimass.core.registry import Registry
 from aimass.core.settings import ConnectionMarker, Settings, has_marker
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, SecretStr
 
 
 class ConnectionHook(Protocol):
@@ -101,8 +102,8 @@ def connections_of_stage(stage: str, config: Mapping[str, Any]) -> list[NamedCon
     return list(named_connections(STAGES.load(stage).config, config))
 
 
-def connection_documents(named: list[NamedConnection]) -> dict[str, dict[str, Any]]:
-    """Return the documents of connections by id, their secrets masked in logs.
+def connection_documents(named: list[NamedConnection]) -> dict[str, SecretStr]:
+    """Return the documents of connections by id, as a runtime holds them; their secrets are masked in logs.
 
     One that does not exist is left out: who needs it says so, and may know it from elsewhere.
 
@@ -112,7 +113,7 @@ def connection_documents(named: list[NamedConnection]) -> dict[str, dict[str, An
         A connection is of a type that its source cannot use, or lacks a field.
     """
     found = {one.conn_id: _document(one) for one in named}
-    return {conn_id: document for conn_id, document in found.items() if document is not None}
+    return {conn_id: sealed(document) for conn_id, document in found.items() if document is not None}
 
 
 def _document(named: NamedConnection) -> dict[str, Any] | None:

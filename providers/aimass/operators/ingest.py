@@ -2,19 +2,52 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+from aimass.hooks.allow import AllowList
+from aimass.hooks.runtime import store_of
+from aimass.operators.ingest_form import check_ingest, read_ingest_form
 from aimass.operators.stage import StageOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 
 class IngestOperator(StageOperator):
     """Read a source into a dataset; rows that do not fit are kept aside with reasons.
 
+    Parameters
+    ----------
+    source_form : str, optional
+        The type of source whose form the trigger's conf fills in: the configuration comes from it, and `config` may
+        fix single fields.
+    **kwargs
+        See `StageOperator`. The asset's event tells the mode, the rows, the place in the chain and the position.
+
     Examples
     --------
-    ::
+    All rows of some files::
 
-        ingest = IngestOperator(
+        IngestOperator(
             task_id="ingest", config={"name": "flights", "source": {"type": "files", "uri": "s3://lake/flights/*.parquet"}}
         )
+
+    Each run what is new in a table, every row exactly once::
+
+        orders = {"type": "mysql", "conn_id": "shop", "table": "orders", "cursor": ["id"]}
+        IngestOperator(task_id="orders", config={"name": "orders", "source": orders, "mode": "incremental"})
     """
 
     stage = "ingest"
+
+    def __init__(self, *, source_form: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source_form = source_form
+
+    def stage_config(self, context: Context) -> dict[str, Any]:
+        """Return what is written, or what the form says."""
+        if self.source_form is None:
+            return super().stage_config(context)
+        config = read_ingest_form(self.source_form, context["dag_run"].conf or {})
+        check_ingest(config, AllowList.for_forms(), store_of(self.store_conn_id).root)
+        return {**config, **self.config}

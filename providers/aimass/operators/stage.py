@@ -98,7 +98,7 @@ class StageOperator(EngineOperator):
         changed = overlay(self.config, conf, self.conf_keys or {})
         if changed != self.config:
             AllowList.from_options().check(conf, where="conf")
-            check_connections(self.stage, self.config, changed)
+            check_connections(self.section or self.stage, self.config, changed)
             self.log.info(
                 "The conf changes this stage: %s", ", ".join(k for k in changed if changed[k] != self.config.get(k))
             )

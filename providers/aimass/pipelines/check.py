@@ -44,7 +44,7 @@ def check_pipeline(pipeline: Pipeline, file: Path) -> None:
 
 def check_once(pipeline: Pipeline, file: Path) -> None:
     """Check `file` unless the same content was found good by the same code before."""
-    seal = _seal_file(file)
+    seal = cache_file(file.read_bytes())
     if seal.exists():
         return
     check_pipeline(pipeline, file)
@@ -106,10 +106,11 @@ def notice_mistakes(index: int, entry: dict[str, Any]) -> list[tuple[str, str]]:
     return []
 
 
-def _seal_file(file: Path) -> Path:
-    digest = hashlib.sha256(file.read_bytes())
-    for line in _code_fingerprint():
-        digest.update(line.encode())
+def cache_file(*parts: bytes) -> Path:
+    """Return the file that remembers what our code, as it is now, made of `parts`."""
+    digest = hashlib.sha256()
+    for part in (*parts, *(line.encode() for line in _code_fingerprint())):
+        digest.update(part)
     folder = option("check_cache") or os.path.join(os.path.dirname(default_store()), ".aimass-checked")
     return Path(folder) / digest.hexdigest()
 

@@ -43,6 +43,6 @@ def project_of(form: str, name: str) -> str:
 
 def dag_of_project(project: str) -> str:
     """Return the id of the DAG whose runs write into `project`."""
-    # A pipeline's name has no dot.
+    # A pipeline's name has no dot; what stands before it is a form for training, or `ingest_<type>`.
     form, dot, _ = project.partition(".")
-    return form_dag_id(form) if dot else DAG_PREFIX + project
+    return form_dag_id(form) if dot and form in FORMS.names() else DAG_PREFIX + form

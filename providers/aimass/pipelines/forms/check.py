@@ -23,10 +23,13 @@ from aimass.core.errors import (
     nearest_name,
 )
 from aimass.hooks.allow import AllowList
+from aimass.hooks.connections import connection_documents, connections_of_stage
 from aimass.operators.forms import check_locations, read_form
+from aimass.operators.ingest_form import GROUP, check_ingest, project_of_form, read_ingest_form
 from aimass.operators.sections import check_conf
 from aimass.pipelines.forms import form_of_dag, project_of
 from aimass.pipelines.forms.base import TrainForm
+from aimass.pipelines.forms.ingest import kind_of_dag
 from aimass.pipelines.load import load_pipeline, pipeline_files
 from aimass.pipelines.model import Pipeline
 
@@ -94,7 +97,7 @@ def check_trigger(
     Parameters
     ----------
     dag_id : str
-        The DAG of a form, or of a pipeline whose file lies in `folder`.
+        The DAG of a form, for training or for an ingest, or of a pipeline whose file lies in `folder`.
     conf : mapping
         What comes with the trigger.
     folder : Path
@@ -105,12 +108,53 @@ def check_trigger(
     form = form_of_dag(dag_id)
     if form is not None:
         return check_form(form, conf, runtime=runtime, allow=allow)
+    kind = kind_of_dag(dag_id)
+    if kind is not None:
+        return check_ingest_form(kind, conf, runtime=runtime)
     pipeline = _pipeline(dag_id, folder)
     try:
         if pipeline is not None:
             check_conf(conf, [section._asdict() for section in pipeline.sections()])
     except TerminalError as error:
         return [Mistake("", str(error))]
+    return []
+
+
+def check_ingest_form(kind: str, values: Mapping[str, Any], *, runtime: Runtime) -> list[Mistake]:
+    """Return what is wrong with the form of an ingest, as far as the source itself can say without reading rows.
+
+    Parameters
+    ----------
+    kind : str
+        The type of the source.
+    values : mapping
+        The fields.
+    runtime : Runtime
+        See `check_form`; the connections come from Airflow.
+
+    Raises
+    ------
+    TransientError
+        The server does not answer: nothing can be said now.
+    """
+    from aimass.core.backends import backend_of
+    from aimass.core.sources import SOURCES
+
+    try:
+        config = read_ingest_form(kind, values)
+        check_ingest(config, AllowList.for_forms(), runtime.store)
+        known = {
+            "project": project_of_form(kind, values.get(GROUP)),
+            "connections": connection_documents(connections_of_stage("ingest", config)),
+        }
+        deps = Deps.from_runtime(runtime.model_copy(update=known), purpose="form")
+        backend, settings = backend_of(SOURCES, config["source"])
+        backend(settings, deps).position()
+    except TransientError:
+        raise
+    except AimassError as error:
+        mistakes = error.details.get("mistakes") or [(error.details.get("key", ""), str(error))]
+        return [Mistake(field, text) for field, text in mistakes]
     return []
 
 

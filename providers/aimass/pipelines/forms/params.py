@@ -21,24 +21,25 @@ def form_params(form: type[BaseModel]) -> dict[str, Param]:
     required = set(schema.get("required", ()))
     own = [name for name in schema["properties"] if name in form.__annotations__]
     names = dict.fromkeys([*own, *schema["properties"]])
-    return {name: _param(schema["properties"][name], is_required=name in required) for name in names}
+    shapes = {name: flat_shape(schema["properties"][name], is_required=name in required) for name in names}
+    return {name: Param(**shape) for name, shape in shapes.items()}
 
 
-def _param(field: Mapping[str, Any], *, is_required: bool) -> Param:
-    shape = _flat(field)
-    default = {} if is_required else {"default": shape.pop("default", None)}
-    shape.pop("default", None)
-    return Param(description=shape.pop("description"), **default, **shape)
-
-
-def _flat(field: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one schema where pydantic writes ``anyOf`` a type and null; choices where the trigger page looks for them.
+def flat_shape(field: Mapping[str, Any], *, is_required: bool) -> dict[str, Any]:
+    """Return the schema of a field as the trigger page understands it; only one that is required has no default.
 
     Raises
     ------
     TypeError
         The field is neither text, number, yes-or-no nor a list of texts: it would be a box for JSON.
     """
+    shape = _flat(field)
+    default = {} if is_required else {"default": shape.get("default")}
+    return {**{key: value for key, value in shape.items() if key != "default"}, **default}
+
+
+def _flat(field: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one schema for ``anyOf`` a type and null, with its choices where the trigger page looks for them."""
     shape = {key: value for key, value in field.items() if key != "anyOf"}
     kinds = [one for one in field.get("anyOf", ()) if one != {"type": "null"}]
     for one in kinds:
