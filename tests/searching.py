@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import polars as pl
@@ -33,6 +34,12 @@ class AnyResult(StageResult):
 
     split: str = Field(default="validation", description="Part.")
     candidates: list[dict[str, Any]] = Field(default_factory=list, description="Metrics.")
+
+
+def fresh_deps(folder: Path) -> Deps:
+    """Return surroundings in a new folder below `folder`: what lives in memory is known by its store's address, and
+    pytest gives a test the folder of one that has passed."""
+    return make_deps(folder / uuid4().hex)
 
 
 def make_deps(folder: Path, **others: Any) -> Deps:

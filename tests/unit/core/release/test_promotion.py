@@ -11,7 +11,7 @@ from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry, promote, promote_challenger, stands
 from aimass.core.testing.failpoints import FailAt, RecordingFailpoints
 from aimass.core.testing.model_registry_contract import tiny_package
-from tests.searching import at, make_deps
+from tests.searching import at, fresh_deps
 
 POINTS = [
     "before_register",
@@ -25,7 +25,7 @@ POINTS = [
 
 @pytest.fixture
 def deps(tmp_path: Path) -> Deps:
-    return make_deps(tmp_path / "store")
+    return fresh_deps(tmp_path)
 
 
 def put_into_use(deps: Deps, folder: Path, bias: float) -> None:

@@ -15,7 +15,7 @@ from aimass.core.release.rollback import Plan, RollbackRequest, choose, confirm,
 from aimass.core.testing.endpoints import MemoryEndpoint, MemoryEndpointSettings
 from aimass.core.testing.endpoints_contract import ROW, served_package
 from aimass.core.testing.failpoints import FailAt, RecordingFailpoints
-from tests.searching import at, make_deps
+from tests.searching import at, fresh_deps
 
 POINTS = ["between_ledger_and_bad", "between_bad_and_alias", "between_alias_and_previous", "between_previous_and_tags"]
 REQUEST = RollbackRequest(model="late", why="AUC fell")
@@ -23,7 +23,7 @@ REQUEST = RollbackRequest(model="late", why="AUC fell")
 
 @pytest.fixture
 def deps(tmp_path: Path) -> Deps:
-    return make_deps(tmp_path / "store")
+    return fresh_deps(tmp_path)
 
 
 @pytest.fixture
