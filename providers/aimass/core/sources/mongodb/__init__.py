@@ -1,0 +1,1 @@
+"""MongoDB as a source: documents become rows by stated rules."""
