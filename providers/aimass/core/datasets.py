@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, cast
@@ -89,8 +90,8 @@ class Dataset:
         if columns is not None:
             self.require(*columns)
         self._deps.check_read(self.uri, columns)
-        paths = [self._local_part(part) for part in self._parts(splits)]
-        frame = pl.scan_parquet(paths) if paths else self._empty().lazy()
+        parts = self._parts(splits)
+        frame = self._scan(parts) if parts else self._newest().head(0)
         return frame.select(columns) if columns is not None else frame
 
     def slices(self, *splits: Split) -> Iterator[pl.LazyFrame]:
@@ -111,20 +112,34 @@ class Dataset:
     def _parts(self, splits: Sequence[Split]) -> list[Part]:
         return [part for part in self.manifest.parts if not splits or part.split in splits]
 
+    def _scan(self, parts: Sequence[Part]) -> pl.LazyFrame:
+        """Return the rows of `parts`, the older ones' with the dataset's columns and types."""
+        if not any(part.is_older for part in parts):
+            return pl.scan_parquet([self._local_part(part) for part in parts])
+        newest = self._newest().collect_schema()
+        frames = []
+        for older, group in itertools.groupby(parts, lambda part: part.folder if part.is_older else None):
+            frame = pl.scan_parquet([self._local_part(part) for part in group])
+            frames.append(frame if older is None else _upgraded(frame, newest))
+        return pl.concat(frames)
+
+    def _newest(self) -> pl.LazyFrame:
+        """Return a part that has the dataset's columns and types."""
+        part = next(part for part in reversed(self.manifest.parts) if not part.is_older)
+        return pl.scan_parquet(self._local_part(part))
+
     def _local_part(self, part: Part) -> str:
-        path = self._deps.store.localize(f"{self.uri}/{part.name}", sha256=part.sha256)
+        uri = part.uri(self.uri)
+        path = self._deps.store.localize(uri, sha256=part.sha256)
         size = path.stat().st_size
         if size != part.bytes:
             raise CorruptDataError(
-                f"{self.uri}/{part.name} has {size:,} bytes",
+                f"{uri} has {size:,} bytes",
                 expected=f"{part.bytes:,} bytes, as the manifest says",
                 hint="Delete this dataset's folder and run the pipeline again",
                 uri=self.uri,
             )
         return str(path)
-
-    def _empty(self) -> pl.DataFrame:
-        return pl.scan_parquet(self._local_part(self.manifest.parts[0])).head(0).collect()
 
 
 def open_dataset(uri: str, deps: Deps) -> Dataset:
@@ -134,6 +149,20 @@ def open_dataset(uri: str, deps: Deps) -> Dataset:
     if manifest.kind != "dataset":
         raise SchemaMismatchError(f"{uri} holds an artifact of stage {manifest.stage!r}", expected="a dataset", uri=uri)
     return Dataset(uri, manifest, deps)
+
+
+def schema_of(uri: str, manifest: Manifest, store: Store) -> pa.Schema:
+    """Return the Arrow schema of the dataset in folder `uri`, from the end of one of its parts."""
+    part = next(part for part in reversed(manifest.parts) if not part.is_older)
+    with store.open(part.uri(uri)) as file:
+        return pq.read_schema(file).remove_metadata()
+
+
+def _upgraded(frame: pl.LazyFrame, schema: pl.Schema) -> pl.LazyFrame:
+    found = frame.collect_schema()
+    return frame.select(
+        (pl.col(name) if name in found else pl.lit(None)).cast(dtype).alias(name) for name, dtype in schema.items()
+    )
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
@@ -174,6 +203,7 @@ class _Checkpoint(BaseModel):
 
     parts: list[Part] = Field(description="The finished parts, in order.")
     position: object = Field(description="The source's position after their last row.")
+    of: str = Field(default="", description="Digest of what is being written; only that can be gone on with.")
 
 
 class DatasetWriter:
@@ -191,6 +221,8 @@ class DatasetWriter:
         Told "part_staged" and "part_done" as they pass.
     tags : dict, optional
         ``{column: {tag: value}}`` for the manifest.
+    resumes : str, optional
+        Digest of what is written, if the folder does not tell; checkpoints of something else are passed over.
 
     Notes
     -----
@@ -204,8 +236,10 @@ class DatasetWriter:
         *,
         failpoints: Failpoints | None = None,
         tags: dict[str, dict[str, str]] | None = None,
+        resumes: str = "",
     ) -> None:
         self.parts: list[Part] = []
+        self._resumes = resumes
         self._store = store
         self._folder = folder
         self._failpoints = failpoints or NoFailpoints()
@@ -214,16 +248,21 @@ class DatasetWriter:
         self._shares: dict[Split | None, _Share] = {}
 
     def resume(self) -> object:
-        """Take over the parts that an interrupted attempt finished; return the position after the last, or None."""
+        """Take over the parts that an interrupted attempt finished; return the position after the last, or None.
+
+        Parts of another schema than the declared one are not taken over: the table has changed since.
+        """
         names = [name for name in self._store.list(self._folder) if name.endswith(CHECKPOINT_SUFFIX)]
         found = [_Checkpoint.model_validate(self._store.read_json(f"{self._folder}/{name}")) for name in names]
-        standing = [checkpoint for checkpoint in found if self._stand(checkpoint.parts)]
+        standing = [checkpoint for checkpoint in found if self._stands(checkpoint)]
         if not standing:
             return None
         last = max(standing, key=lambda checkpoint: sum(part.rows for part in checkpoint.parts))
-        self.parts = last.parts
-        first = self._store.localize(f"{self._folder}/{self.parts[0].name}", sha256=self.parts[0].sha256)
-        self._schema = pq.read_schema(first)
+        first = self._store.localize(f"{self._folder}/{last.parts[0].name}", sha256=last.parts[0].sha256)
+        schema = pq.read_schema(first)
+        if self._schema is not None and self._schema != schema:
+            return None
+        self.parts, self._schema = last.parts, schema
         return last.position
 
     def write(self, rows: pa.Table | pl.DataFrame, *, split: Split | None = None) -> None:
@@ -254,7 +293,7 @@ class DatasetWriter:
         if not self.is_checkpoint_due:
             return
         self._cut(self._shares[None])
-        done = _Checkpoint(parts=self.parts, position=position)
+        done = _Checkpoint(parts=self.parts, position=position, of=self._resumes)
         self._store.publish(f"{self._folder}/{self.parts[-1].name}{CHECKPOINT_SUFFIX}", done.model_dump_json().encode())
         self._failpoints.hit("part_done")
 
@@ -265,7 +304,7 @@ class DatasetWriter:
 
     def declare(self, schema: pa.Schema) -> None:
         """Fix the schema before any row is written, so that an output without rows has columns."""
-        self._schema = self._schema or _normal_schema(schema)
+        self._schema = self._schema or normal_schema(schema)
 
     def close(self) -> None:
         """Finish every open part; an output without any row gets one empty part, which keeps its types."""
@@ -296,8 +335,9 @@ class DatasetWriter:
         with _parquet_errors():
             self.parts.append(share.finish(len(self.parts), self._failpoints))
 
-    def _stand(self, parts: list[Part]) -> bool:
-        return all(self._store.exists(f"{self._folder}/{part.name}") for part in parts)
+    def _stands(self, checkpoint: _Checkpoint) -> bool:
+        names = [part.name for part in checkpoint.parts]
+        return checkpoint.of == self._resumes and all(self._store.exists(f"{self._folder}/{name}") for name in names)
 
 
 class _Share:
@@ -398,11 +438,12 @@ def type_name(arrow_type: pa.DataType) -> str:
 
 def _arrow(rows: pa.Table | pl.DataFrame) -> pa.Table:
     table = rows.to_arrow(compat_level=pl.CompatLevel.oldest()) if isinstance(rows, pl.DataFrame) else rows
-    schema = _normal_schema(table.schema)
+    schema = normal_schema(table.schema)
     return table if table.schema == schema else table.cast(schema)
 
 
-def _normal_schema(schema: pa.Schema) -> pa.Schema:
+def normal_schema(schema: pa.Schema) -> pa.Schema:
+    """Return `schema` as datasets keep it: large offsets, no dictionaries, no views."""
     return pa.schema([pa.field(field.name, _normal_type(field.type)) for field in schema])
 
 

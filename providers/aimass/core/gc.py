@@ -1,7 +1,8 @@
 """Garbage collection of a store: what an interrupted attempt left, what nothing refers to, and notes of old runs.
 
 Kept, whatever its age: every release and all that it was made from; the evidence of every rollback, with what it
-shows; every output that a run of the last days used or made, and all that went into it. Kept, too: whatever is
+shows; every output that a run of the last days used or made, and all that went into it; the last link of every chain
+of incremental reads, which says how far the source was read, and the rows that it refers to. Kept, too: whatever is
 younger than a running task may be. What is deleted is never wrong to delete, only work to do again: a stage whose
 output is gone makes it anew.
 """
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from aimass.core.errors import AimassError, CorruptDataError
-from aimass.core.manifest import MANIFEST_NAME, Manifest
+from aimass.core.manifest import MANIFEST_NAME, PARTITIONS, POSITION_NAME, PREVIOUS, Manifest
 from aimass.core.storage import Store
 
 LASTING = ("release", "rollback")
@@ -184,13 +185,24 @@ def _used(store: Store, runs: Iterable[_Folder]) -> set[str]:
 def _roots(outputs: dict[str, _Folder], manifests: dict[str, Manifest], used: set[str], oldest: datetime) -> set[str]:
     young = {uri for uri in manifests if not outputs[uri].is_older(oldest)}
     lasting = {uri for uri, manifest in manifests.items() if manifest.stage in LASTING}
-    return young | lasting | used
+    return young | lasting | used | _heads(manifests)
+
+
+def _heads(manifests: dict[str, Manifest]) -> set[str]:
+    """Return the last link of each chain; a chain lives in one project."""
+    heads: dict[tuple[str, str], tuple[int, str]] = {}
+    for uri, manifest in manifests.items():
+        if manifest.link is not None:
+            chain, found = (manifest.project, manifest.link.chain), (manifest.link.number, uri)
+            heads[chain] = max(heads.get(chain, found), found)
+    return {uri for _, uri in heads.values()}
 
 
 def _closure(manifests: dict[str, Manifest], roots: set[str]) -> set[str]:
     """Return `roots` and everything that went into them.
 
-    An input is found by its digest, too: the same content made again elsewhere stands for it.
+    An input is found by its digest, too: the same content made again elsewhere stands for it. The link before a
+    link is not what it was made from: what it needs of that one's rows are its own parts.
     """
     by_digest: dict[str, set[str]] = defaultdict(set)
     for uri, manifest in manifests.items():
@@ -202,15 +214,18 @@ def _closure(manifests: dict[str, Manifest], roots: set[str]) -> set[str]:
         if uri in live:
             continue
         live.add(uri)
+        waiting.extend({part.uri(uri).rpartition("/")[0] for part in manifests[uri].parts} & manifests.keys())
         for ref in manifests[uri].inputs:
             named = ref.uri.rstrip("/")
-            waiting.extend([named] if named in manifests else by_digest[ref.digest])
+            if ref.field != PREVIOUS:
+                waiting.extend([named] if named in manifests else by_digest[ref.digest])
     return live
 
 
 def _leftovers(folder: _Folder, manifest: Manifest, oldest: datetime) -> Iterator[Garbage]:
     """Yield the files of a published output that its manifest does not name."""
-    named = {MANIFEST_NAME, *(part.name for part in manifest.parts), *(file.name for file in manifest.files)}
+    own = (part.name for part in manifest.parts if not part.folder)
+    named = {MANIFEST_NAME, POSITION_NAME, *own, *(file.name for file in manifest.files)}
     for name, (size, changed) in folder.files.items():
-        if name not in named and _is_older(changed, oldest):
+        if name not in named and not name.startswith(PARTITIONS) and _is_older(changed, oldest):
             yield Garbage("orphan", f"{folder.uri}/{name}", size, "the manifest does not name it")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -12,6 +13,12 @@ from aimass.core.storage import Store, text_digest
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 1
+POSITION_NAME = "position.json"
+"""Which rows of a source an output holds, or will hold; stays beside the manifest."""
+PARTITIONS = "partitions-"
+"""Begins the name of the file that says into which pieces such a position was cut."""
+PREVIOUS = "previous"
+"""The input by which a link of a chain names the one before it."""
 
 Split = Literal["train", "validation", "test"]
 
@@ -36,6 +43,22 @@ class Part(BaseModel):
     bytes: int = Field(description="Size of the file in bytes.")
     sha256: str = Field(description="Digest of the file.")
     split: Split | None = Field(default=None, description="The share of the split that these rows belong to.")
+    folder: str = Field(
+        default="", description="The output that holds the file, as a path from this dataset's folder; empty: this one."
+    )
+    is_older: bool = Field(
+        default=False, description="Whether the file lacks columns of the dataset, or has them in narrower types."
+    )
+
+    def uri(self, folder: str) -> str:
+        """Return where the file is, for the dataset in `folder`."""
+        scheme, _, path = f"{folder}/{self.folder}".partition("://")
+        return f"{scheme}://{posixpath.normpath(path)}/{self.name}"
+
+    def seen_from(self, folder: str, *, owner: str, is_older: bool = False) -> Part:
+        """Return the part of the dataset in `owner` as a part of the one in `folder`."""
+        there = posixpath.relpath(self.uri(owner).rpartition("/")[0], folder)
+        return self.model_copy(update={"folder": there, "is_older": self.is_older or is_older})
 
 
 class File(BaseModel):
@@ -58,6 +81,15 @@ class InputRef(BaseModel):
     digest: str = Field(description="The digest of its content.")
 
 
+class Link(BaseModel):
+    """Which place an output has among those that follow one another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    chain: str = Field(description="Digest of what they have in common.")
+    number: int = Field(description="Its number, from 0.")
+
+
 class Manifest(BaseModel):
     """What a published output is, where it came from and what its stage returned."""
 
@@ -75,6 +107,7 @@ class Manifest(BaseModel):
     parts: list[Part] = Field(default_factory=list, description="The Parquet files of a dataset, in order.")
     files: list[File] = Field(default_factory=list, description="The other files, in order of name.")
     position: Any = Field(default=None, description="How far the source had been read.")
+    link: Link | None = Field(default=None, description="Its place in a chain of incremental reads.")
     result: dict[str, Any] = Field(default_factory=dict, description="What the stage returned.")
     created_at: str = Field(description="When it was published (ISO 8601, UTC).")
 

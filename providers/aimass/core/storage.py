@@ -112,15 +112,12 @@ class Store:
 
         Notes
         -----
-        Atomic on local file systems (hard link). Elsewhere a check precedes the write: two writers that meet
-        in between write the same bytes, since outputs are keyed by their inputs.
+        Atomic on local file systems (hard link), and where fsspec's file system can create a file only if there is
+        none. Elsewhere nothing but a check precedes the write, so of two writers that meet in between the last wins.
         """
         with _translated(f"writing {uri}"):
             if not self.is_local(uri):
-                if self.path(uri).exists():
-                    return False
-                self.path(uri).write_bytes(data)
-                return True
+                return _created(self.path(uri), data)
             target = self.local_path(uri)
             with _durable_temporary(target, data) as temporary:
                 try:
@@ -265,6 +262,16 @@ def _durable_temporary(target: Path, data: bytes) -> Iterator[Path]:
         yield temporary
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _created(path: UPath, data: bytes) -> bool:
+    if path.exists():
+        return False
+    try:
+        path.fs.pipe_file(path.path, data, mode="create")
+    except FileExistsError:
+        return False
+    return True
 
 
 def _same_device(source: Path, folder: Path) -> bool:

@@ -11,6 +11,8 @@ STAGES: Registry[Stage[Any, Any]] = Registry(
     "stage",
     {
         "ingest": "aimass.core.stages.ingest:STAGE",
+        "ingest_plan": "aimass.core.stages.ingest_parts:PLAN",
+        "ingest_gather": "aimass.core.stages.ingest_parts:GATHER",
         "join": "aimass.core.stages.join:STAGE",
         "split": "aimass.core.stages.split:STAGE",
         "explore": "aimass.core.stages.explore:STAGE",

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from aimass.core.datasets import DatasetWriter
 from aimass.core.deps import Deps
 from aimass.core.errors import AimassError, from_os_error
-from aimass.core.manifest import Column, File, InputRef, Manifest, Part, find_manifest, load_manifest, publish_manifest
+from aimass.core.manifest import (
+    Column,
+    File,
+    InputRef,
+    Link,
+    Manifest,
+    Part,
+    find_manifest,
+    load_manifest,
+    publish_manifest,
+)
 from aimass.core.results import StageResult as StageResult
 from aimass.core.settings import InputMarker, OutsideKeyMarker, Settings, has_marker, parse_settings
 from aimass.core.storage import file_digest, text_digest
@@ -45,13 +55,43 @@ C = TypeVar("C", bound=StageConfig)
 R = TypeVar("R", bound=StageResult)
 
 
+@dataclass(frozen=True)
+class Target:
+    """Where an output goes, and what decides what it will be.
+
+    Attributes
+    ----------
+    key : str
+        Same key, same output.
+    uri : str
+        The folder.
+    position : JSON-able
+        Which rows of a source.
+    inputs : list of InputRef
+        What goes in.
+    link : Link, optional
+        Its place among outputs that follow one another.
+    previous : tuple of (str, Manifest), optional
+        The one before it, and in which folder.
+    """
+
+    key: str
+    uri: str
+    position: Any = None
+    inputs: list[InputRef] = field(default_factory=list)
+    link: Link | None = None
+    previous: tuple[str, Manifest] | None = None
+
+
 class Output:
     """The folder that a stage fills; invisible until the stage ends and the manifest is published."""
 
-    def __init__(self, deps: Deps, uri: str, key: str) -> None:
-        self.uri = uri
-        self.key = key
-        self.position: Any = None
+    def __init__(self, deps: Deps, target: Target) -> None:
+        self.uri = target.uri
+        self.key = target.key
+        self.position = target.position
+        self.target = target
+        self.inputs = list(target.inputs)
         self.parts: list[Part] = []
         self.columns: list[Column] = []
         self._deps = deps
@@ -60,7 +100,9 @@ class Output:
 
     def dataset(self, *, tags: dict[str, dict[str, str]] | None = None) -> DatasetWriter:
         """Return the writer of this output's rows; the stage closes it by returning."""
-        writer = DatasetWriter(self._deps.store, self.uri, failpoints=self._deps.failpoints, tags=tags)
+        deps, position = self._deps, self.position
+        of = "" if position is None else text_digest(position)[:KEY_DIGITS]
+        writer = DatasetWriter(deps.store, self.uri, failpoints=deps.failpoints, tags=tags, resumes=of)
         self._writers.append(writer)
         return writer
 
@@ -85,6 +127,10 @@ class Output:
     def adopt_file(self, file: File) -> None:
         """Take over a file that an interrupted attempt finished."""
         self._files[file.name] = file
+
+    def adopt_parts(self, parts: Sequence[Part]) -> None:
+        """Take over parts of other outputs, where they are, before the rows that are written here."""
+        self.parts.extend(parts)
 
     def finish(self) -> None:
         """Close the writers and collect what they wrote."""
@@ -171,8 +217,14 @@ class Stage(Generic[C, R]):
 
     def key(self, config: C, deps: Deps) -> str:
         """Return the key of the output that `config` leads to, for work on it that is spread over tasks."""
+        return self.target(config, deps).key
+
+    def target(self, config: C, deps: Deps) -> Target:
+        """Return where the output that `config` leads to is, or will be."""
+        inputs = _inputs(config, deps)
         position = self.position(config, deps) if self.position else None
-        return self._key(config, _inputs(config, deps), position)
+        key = self._key(config, inputs, position)
+        return Target(key, self.folder(key, deps), position, inputs)
 
     def folder(self, key: str, deps: Deps) -> str:
         """Return the URI of the output with that key."""
@@ -180,7 +232,7 @@ class Stage(Generic[C, R]):
 
     def standing(self, config: C, deps: Deps) -> R | None:
         """Return the result that `run` would reuse, or None where it would work."""
-        folder = self.folder(self.key(config, deps), deps)
+        folder = self.target(config, deps).uri
         manifest = find_manifest(deps.store, folder)
         return self._reusable(manifest, folder, deps) if manifest is not None else None
 
@@ -189,15 +241,14 @@ class Stage(Generic[C, R]):
         return result if self.verify is None or self.verify(result, deps) else None
 
     def _run(self, config: C, deps: Deps) -> R:
-        inputs = _inputs(config, deps)
-        position = self.position(config, deps) if self.position else None
-        key = self._key(config, inputs, position)
-        folder = self.folder(key, deps)
-        standing = find_manifest(deps.store, folder)
-        if standing is not None and (reused := self._reusable(standing, folder, deps)) is not None:
+        return self._make(config, deps, self.target(config, deps))
+
+    def _make(self, config: C, deps: Deps, target: Target) -> R:
+        """Return the result of what stands at `target`; where nothing does, work and publish."""
+        standing = find_manifest(deps.store, target.uri)
+        if standing is not None and (reused := self._reusable(standing, target.uri, deps)) is not None:
             return reused
-        output = Output(deps, folder, key)
-        output.position = position
+        output = Output(deps, target)
         try:
             result = self.body(config, deps, output)
             output.finish()
@@ -205,12 +256,12 @@ class Stage(Generic[C, R]):
             output.abandon()
             raise
         deps.failpoints.hit("before_manifest")
-        made = self._manifest(config, deps, output, inputs, result)
+        made = self._manifest(config, deps, output, result)
         # What did not stand any more was made anew, and its files may differ from those that the old manifest names.
-        manifest = publish_manifest(deps.store, folder, made, replace=standing is not None)
+        manifest = publish_manifest(deps.store, target.uri, made, replace=standing is not None)
         deps.failpoints.hit("after_manifest")
         output.tidy()
-        return self._from_manifest(manifest, folder, reused=False)
+        return self._from_manifest(manifest, target.uri, reused=False)
 
     def preload(self) -> None:
         """Import the heavy modules that the body needs."""
@@ -232,7 +283,7 @@ class Stage(Generic[C, R]):
             }
         )
 
-    def _manifest(self, config: C, deps: Deps, output: Output, inputs: list[InputRef], result: R) -> Manifest:
+    def _manifest(self, config: C, deps: Deps, output: Output, result: R) -> Manifest:
         return Manifest(
             kind="dataset" if output.columns else "artifact",
             project=deps.project,
@@ -240,11 +291,12 @@ class Stage(Generic[C, R]):
             key=output.key,
             code_version=self.code_version,
             config=config.model_dump(mode="json"),
-            inputs=inputs,
+            inputs=output.inputs,
             columns=output.columns,
             parts=output.parts,
             files=output.files,
             position=output.position,
+            link=output.target.link,
             result=result.model_dump(mode="json", exclude={"uri", "digest", "reused"}),
             created_at=deps.clock().isoformat(timespec="seconds"),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from aimass.core.deps import Deps
-from aimass.core.stages.base import C, Output, R, Stage, StageConfig, StageResult
+from aimass.core.stages.base import C, Output, R, Stage, StageConfig, StageResult, Target
 from aimass.core.stages.optimize import Assignment, OptimizeConfig, WorkSummary, plan, work
 
 MODULES = ("polars", "optuna", "sklearn.metrics", "lightgbm")
@@ -41,7 +41,7 @@ class SharedStage(Stage[C, R]):
     """A part of a stage's work: its output is the study, so nothing is published under a key of its own."""
 
     def _run(self, config: C, deps: Deps) -> R:
-        return self.body(config, deps, Output(deps, "", ""))
+        return self.body(config, deps, Output(deps, Target("", "")))
 
 
 PLAN = SharedStage(

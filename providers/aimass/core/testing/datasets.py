@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aimass.core.deps import Deps
 from aimass.core.manifest import Manifest, Split, publish_manifest
-from aimass.core.stages.base import Output
+from aimass.core.stages.base import Output, Target
 from aimass.core.storage import text_digest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def publish_rows(
         The stage that is said to have made it.
     """
     key = text_digest({split: frame.hash_rows(seed=0).to_list() for split, frame in shares.items()})
-    output = Output(deps, deps.store.folder(deps.project, stage, key[:16]), key)
+    output = Output(deps, Target(key, deps.store.folder(deps.project, stage, key[:16])))
     writer = output.dataset(tags=tags)
     for split, frame in shares.items():
         writer.write(frame, split=split)

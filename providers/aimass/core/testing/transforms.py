@@ -23,7 +23,7 @@ from aimass.core.features.graph import FeatureGraph, matrix_column
 from aimass.core.features.raw import KINDS, RawColumn
 from aimass.core.manifest import Split
 from aimass.core.reserved import NULL_STRING
-from aimass.core.stages.base import Output
+from aimass.core.stages.base import Output, Target
 from aimass.core.stages.featurize import FeaturizeConfig, featurize
 from aimass.core.testing.datasets import publish_rows
 
@@ -168,7 +168,7 @@ def graph_digest(document: dict[str, Any], store: str, seed: int) -> str:
         "test": random_rows(200 + seed),
     }
     uri = publish_rows(deps, shares, tags={"y": {"role": "target"}})
-    target = Output(deps, deps.store.folder("contract", "featurize"), "featurize")
+    target = Output(deps, Target("featurize", deps.store.folder("contract", "featurize")))
     featurize(FeaturizeConfig(dataset=uri, raw=uri, features=(document,)), deps, target)
     return next(file.sha256 for file in target.files if file.name == "graph.json")
 
