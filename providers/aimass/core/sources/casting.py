@@ -58,6 +58,9 @@ def cast_table(table: pa.Table, schema: pa.Schema) -> tuple[pa.Table, list[Fault
     faults : list of (int, str)
         For each other row its index in the input and the first reason, sorted by index.
     """
+    if not table.num_rows:
+        # On no chunks at all, Arrow's indices_nonzero breaks the process.
+        return schema.empty_table(), []
     faults: dict[int, str] = {}
     columns = []
     for field in schema:
