@@ -9,7 +9,8 @@ from aimass.connection_types import connection_types
 
 INTEGRATION = "AI Mass"
 _STAGES = (
-    "ingest", "join", "split", "explore", "validate", "clean", "featurize", "train", "evaluate", "optimize", "release",
+    "ingest", "ingest_pieces", "join", "split", "explore", "validate", "clean", "featurize", "train", "evaluate",
+    "optimize", "release",
 )  # fmt: skip
 _IN_USE = (
     "alert",
@@ -23,6 +24,9 @@ _IN_USE = (
     "rollback",
     "scrape",
 )
+
+
+_SENSORS = ("drift", "endpoint_health", "metric", "new_data")
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -42,10 +46,12 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [
             {
                 "integration-name": INTEGRATION,
-                "python-modules": [f"aimass.sensors.{name}" for name in ("drift", "endpoint_health", "metric")],
+                "python-modules": [f"aimass.sensors.{name}" for name in _SENSORS],
             }
         ],
-        "triggers": [{"integration-name": INTEGRATION, "python-modules": ["aimass.triggers.condition"]}],
+        "triggers": [
+            {"integration-name": INTEGRATION, "python-modules": ["aimass.triggers.condition", "aimass.triggers.follow"]}
+        ],
         "hooks": [
             {
                 "integration-name": INTEGRATION,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aimass.hooks.allow import AllowList
-from aimass.hooks.runtime import store_of
+from aimass.hooks.runtime import open_store, store_of
 from aimass.operators.ingest_form import check_ingest, read_ingest_form
 from aimass.operators.stage import StageOperator
 
@@ -22,7 +23,8 @@ class IngestOperator(StageOperator):
         The type of source whose form the trigger's conf fills in: the configuration comes from it, and `config` may
         fix single fields.
     **kwargs
-        See `StageOperator`. The asset's event tells the mode, the rows, the place in the chain and the position.
+        See `StageOperator`. The asset's event tells the mode, the rows, the place in the chain (`link`, from 0) and
+        the position.
 
     Examples
     --------
@@ -51,3 +53,23 @@ class IngestOperator(StageOperator):
         config = read_ingest_form(self.source_form, context["dag_run"].conf or {})
         check_ingest(config, AllowList.for_forms(), store_of(self.store_conn_id).root)
         return {**config, **self.config}
+
+    def event(self, result: Any) -> dict[str, Any]:
+        """Return what the asset's event tells: besides the usual the mode, the place in the chain and the position."""
+        return {**super().event(result), **ingest_event(result, self.store_conn_id)}
+
+
+def ingest_event(result: Mapping[str, Any], store_conn_id: str) -> dict[str, Any]:
+    """Return what an event tells of a dataset that was read, from its manifest."""
+    from aimass.core.manifest import load_manifest
+    from aimass.core.sources.summary import summarize
+
+    manifest = load_manifest(open_store(store_conn_id), result["uri"])
+    return {
+        "name": manifest.config["name"],
+        "mode": manifest.config["mode"],
+        "new_rows": result["rows"] - result.get("earlier_rows", 0),
+        "rejected": result.get("rejected", 0),
+        "link": result.get("link"),
+        "position": summarize(manifest.position),
+    }

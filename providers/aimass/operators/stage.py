@@ -139,4 +139,8 @@ class StageOperator(EngineOperator):
             context["ti"].xcom_push(key="uri", value=uri)
         for outlet in self.outlets:
             if getattr(outlet, "uri", "").startswith(f"{SCHEME}://"):
-                context["outlet_events"][outlet].extra = event_extra(result)
+                context["outlet_events"][outlet].extra = self.event(result)
+
+    def event(self, result: Any) -> dict[str, Any]:
+        """Return what the asset's event tells of `result`."""
+        return event_extra(result)

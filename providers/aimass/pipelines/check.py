@@ -14,15 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import CronTriggerTimetable
-from airflow.sdk.exceptions import AirflowTimetableInvalid
-
 import aimass
 from aimass.core.errors import AimassError, ConfigError
 from aimass.hooks.options import default_store, option
 from aimass.operators.sections import check_stage_config
 from aimass.pipelines.load import PipelineError, key_lines
 from aimass.pipelines.model import Pipeline, StageSection
+from aimass.pipelines.schedule import pipeline_schedule_mistakes
 
 
 def check_pipeline(pipeline: Pipeline, file: Path) -> None:
@@ -34,7 +32,7 @@ def check_pipeline(pipeline: Pipeline, file: Path) -> None:
         All mistakes of all sections, each with its key and line in the file.
     """
     mistakes = [mistake for section in pipeline.sections() for mistake in _mistakes(section)]
-    mistakes += [*schedule_mistakes(pipeline.schedule), *_compute_mistakes(pipeline.compute)]
+    mistakes += [*pipeline_schedule_mistakes(pipeline), *_compute_mistakes(pipeline.compute)]
     mistakes += [mistake for index, entry in enumerate(pipeline.notify) for mistake in notice_mistakes(index, entry)]
     if pipeline.approval is not None and pipeline.release is None:
         mistakes.append(("approval", "there is nothing to approve: add the section release, or leave this key out"))
@@ -69,17 +67,6 @@ def _mistakes(section: StageSection) -> list[tuple[str, str]]:
         return [(f"{place}.{key}", f"{text}; {kind[0].lower()}{kind[1:]}") for key, text in found] or [
             (place, str(error))
         ]
-    return []
-
-
-def schedule_mistakes(schedule: str | None) -> list[tuple[str, str]]:
-    """Return what is wrong with a schedule, by key."""
-    if schedule in (None, "@once", "@continuous"):
-        return []
-    try:
-        CronTriggerTimetable(schedule, timezone="UTC").validate()
-    except AirflowTimetableInvalid as error:
-        return [("schedule", f"{schedule!r} is neither a cron expression nor @hourly, @daily …: {error}")]
     return []
 
 

@@ -27,6 +27,7 @@ from aimass.operators.train import TrainOperator
 from aimass.operators.validate import ValidateOperator
 from aimass.pipelines.forms.pipeline import pipeline_params
 from aimass.pipelines.model import Pipeline
+from aimass.pipelines.schedule import schedule_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,7 +42,7 @@ def pipeline_dag(pipeline: Pipeline, file: Path) -> DAG:
         dag_id=pipeline.dag_id,
         description=pipeline.description.strip().partition("\n")[0][:300] or None,
         doc_md=_doc(pipeline, file),
-        schedule=pipeline.schedule,
+        schedule=schedule_of(pipeline),
         catchup=False,
         tags=["aimass", pipeline.name],
         default_args={

@@ -80,7 +80,9 @@ class Pipeline(Settings):
     description: str = Field(default="", description="What it answers, in Markdown; shown on the DAG's page.")
     owner: str = Field(default="aimass", description="Who is asked when it fails.")
     schedule: str | None = Field(
-        default=None, description="Cron expression or preset such as @daily; manual when empty."
+        default=None,
+        description="Cron expression, preset such as @daily, or @new_data: whenever a source has something new; manual "
+        "when empty.",
     )
     compute: str | dict[str, Any] = Field(default="local", description="Where stages run.")
     pool: str | None = Field(

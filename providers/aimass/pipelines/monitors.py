@@ -14,11 +14,12 @@ from aimass.notifications.notifier import NoticeNotifier
 from aimass.operators.alert import AlertOperator
 from aimass.operators.monitor import MonitorOperator
 from aimass.operators.scrape import ScrapeOperator
-from aimass.pipelines.check import notice_mistakes, schedule_mistakes
+from aimass.pipelines.check import notice_mistakes
 from aimass.pipelines.collect import dags_of_files, yaml_folder
 from aimass.pipelines.dag import RETRIES, RETRY_DELAY
 from aimass.pipelines.load import PipelineError, key_lines, load_settings, pipeline_files
 from aimass.pipelines.model import MONITOR_PREFIX
+from aimass.pipelines.schedule import schedule_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

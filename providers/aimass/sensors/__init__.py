@@ -1,1 +1,1 @@
-"""Sensors: wait for a server, for drift, for a metric."""
+"""Sensors: wait for a server, for drift, for a metric, for new data."""

@@ -15,5 +15,6 @@ CONDITIONS: Registry[type[Condition]] = Registry(
         "unused": "aimass.triggers.unused:Unused",
         "drift": "aimass.triggers.window:Drifted",
         "metric": "aimass.triggers.metric:MetricReached",
+        "new_data": "aimass.triggers.new_data:NewData",
     },
 )

@@ -65,11 +65,18 @@ def test_an_operator_runs_its_stage_and_tells_the_asset(source: dict[str, Any]) 
     assert here["ti"].xcoms == {"uri": result["uri"]}
     (asset,) = task.outlets
     assert asset.uri == "aimass://shop/ingest"
-    assert here["outlet_events"][asset].extra == {
+    told = here["outlet_events"][asset].extra
+    assert "t.csv" in json.dumps(told.pop("position"))
+    assert told == {
         "uri": result["uri"],
         "digest": result["digest"],
         "rows": 50,
         "reused": False,
+        "name": "t",
+        "mode": "full",
+        "new_rows": 50,
+        "rejected": 0,
+        "link": None,
     }
     assert json.loads(json.dumps(result)) == result
     assert here["task_state_store"].values[STATE_KEY]["text"]

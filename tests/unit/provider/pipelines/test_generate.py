@@ -156,3 +156,23 @@ def test_the_folder_comes_from_the_option(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert pipelines_dir("/srv/dags/aimass_pipelines.py") == Path("/srv/include/pipelines")
     monkeypatch.setenv("AIRFLOW__AIMASS__PIPELINES_DIR", str(tmp_path))
     assert pipelines_dir("/srv/dags/x.py") == tmp_path
+
+
+def test_a_pipeline_follows_its_sources(write: Write, good: str) -> None:
+    path = write(f"schedule: '@new_data'\ningest: {{mode: incremental}}\n{good}")
+    dag = pipeline_dags(__file__, path.parent)["aimass_shop"]
+    assets = dag.timetable.asset_condition.objects
+    watched = [(asset.uri, watcher.trigger) for asset in assets for watcher in asset.watchers]
+    assert watched
+    for uri, trigger in watched:
+        assert uri == f"aimass://shop/new/{trigger.config['name']}"
+        assert trigger.config["mode"] == "incremental"
+        assert trigger.project == "shop"
+    assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).dag_id == "aimass_shop"
+
+
+def test_only_incremental_reads_can_be_followed(write: Write, good: str) -> None:
+    path = write(f"schedule: '@new_data'\n{good}")
+    (dag,) = pipeline_dags(__file__, path.parent).values()
+    assert "broken" in dag.tags
+    assert "mode: incremental" in dag.doc_md
