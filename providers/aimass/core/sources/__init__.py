@@ -5,4 +5,11 @@ from __future__ import annotations
 from aimass.core.registry import Registry
 from aimass.core.sources.base import Source
 
-SOURCES: Registry[type[Source]] = Registry("source", {"files": "aimass.core.sources.files:FilesSource"})
+SOURCES: Registry[type[Source]] = Registry(
+    "source",
+    {
+        "files": "aimass.core.sources.files:FilesSource",
+        "hdfs": "aimass.core.sources.hdfs.source:HdfsSource",
+        "obs": "aimass.core.sources.obs:ObsSource",
+    },
+)
