@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,8 @@ class Certificates:
     key: Path
 
 
-def write_certificates(folder: Path, *, host: str = "127.0.0.1") -> Certificates:
-    """Make an authority and a certificate for `host`, an IP address or a name, below `folder`."""
+def write_certificates(folder: Path, *, host: str = "127.0.0.1", others: Sequence[str] = ()) -> Certificates:
+    """Make an authority and a certificate for `host`, an IP address or a name, and `others`, below `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     made = Certificates(folder / "ca.pem", folder / "server.pem", folder / "server.key")
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
@@ -41,7 +42,9 @@ def write_certificates(folder: Path, *, host: str = "127.0.0.1") -> Certificates
     ca = _builder(ca_name, ca_name, ca_key.public_key())
     ca = ca.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     server = _builder(_name(host), ca_name, server_key.public_key())
-    server = server.add_extension(x509.SubjectAlternativeName([_alternative(host)]), critical=False)
+    server = server.add_extension(
+        x509.SubjectAlternativeName([_alternative(one) for one in (host, *others)]), critical=False
+    )
     made.ca.write_bytes(ca.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     made.certificate.write_bytes(server.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
     made.key.write_bytes(

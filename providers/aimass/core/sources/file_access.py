@@ -68,12 +68,16 @@ Opener = Callable[[SourceFile], IO[bytes]]
 """Opens a file as it is stored."""
 
 
+def fixed_prefix(pattern: str) -> str:
+    """Return what stands before the first wildcard of `pattern`."""
+    for mark in WILDCARDS:
+        pattern = pattern.split(mark)[0]
+    return pattern
+
+
 def fixed_folder(pattern: str) -> str:
     """Return the folder of `pattern` above its first wildcard, without a slash at its end."""
-    fixed = pattern
-    for mark in WILDCARDS:
-        fixed = fixed.split(mark)[0]
-    return fixed.rpartition("/")[0]
+    return fixed_prefix(pattern).rpartition("/")[0]
 
 
 def has_wildcard(pattern: str) -> bool:
