@@ -18,7 +18,7 @@ SCHEMA = pa.schema([("where", pa.large_string()), ("reason", pa.large_string()),
 def reject_table(file: SourceFile, block: Block, quoting: Quoting | None, faults: Sequence[Fault]) -> pa.Table:
     """Return the faulty rows of a block: ``file:line``, reason, and the first 4 KiB of their text."""
     if block.fault:
-        return rejects([f"{file.name}:{block.line}"], [block.fault], [_shown(block.data)])
+        return rejects([f"{file.name}:{block.line}"], [block.fault], [shown(block.data)])
     begins, ends = block.rows(quoting)
     indices = np.array([index for index, _ in faults], dtype=np.int64)
     reasons = [reason for _, reason in faults]
@@ -26,7 +26,7 @@ def reject_table(file: SourceFile, block: Block, quoting: Quoting | None, faults
         # A row that breaks the quoting rules hides where the others begin.
         return rejects([f"{file.name}:{block.line}-{block.end[1]}"] * len(reasons), reasons, [""] * len(reasons))
     where = [f"{file.name}:{line}" for line in block.where(begins[indices])]
-    raw = [_shown(block.data[begins[index] : ends[index]]) for index in indices]
+    raw = [shown(block.data[begins[index] : ends[index]]) for index in indices]
     return rejects(where, reasons, raw)
 
 
@@ -35,6 +35,7 @@ def rejects(where: Sequence[str], reasons: Sequence[str], raw: Sequence[str]) ->
     return pa.table([list(where), list(reasons), list(raw)], schema=SCHEMA)
 
 
-def _shown(data: bytes) -> str:
+def shown(data: bytes) -> str:
+    """Return the first 4 KiB of `data` as text; bytes that are no text are spelled out."""
     text = data[:RAW_BYTES].decode("utf-8", "backslashreplace").rstrip("\r\n")
     return f"{text}… ({len(data):,} bytes)" if len(data) > RAW_BYTES else text
