@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,12 +22,14 @@ class Forks:
     ----------
     folder : Path
         Where processes leave their results.
+    preloaded : sequence of str
+        What the common ancestor imports, if this is the first of this process.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, preloaded: Sequence[str] = PRELOADED) -> None:
         self._folder = folder
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(PRELOADED)
+        self._context.set_forkserver_preload(list(preloaded))
 
     def run(self, task: Task, request: dict[str, Any], *, kill_after_s: float | None = None) -> Any:
         """Return what `task` returns, or None when its process was killed; any other end is a failure."""

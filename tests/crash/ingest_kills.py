@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import random
+import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
+
+from aimass.core.datasets import open_dataset
+from aimass.core.deps import Deps, Runtime
+from tests.crash.forked import Forks
+from tests.crash.ingest_tasks import ingest_task
+
+POINTS = ("position_pinned", "batch_read", "part_staged", "part_done", "before_manifest", "after_manifest")
+PRELOADED = ("tests.crash.ingest_tasks", "tests.crash.stage_tasks")
+PAUSE_S = 0.05
+ROWS_PER_CHECKPOINT = 20
+READS_AT_THE_END = 20
 
 
 class LiveSource(Protocol):
@@ -34,7 +50,7 @@ class LiveSource(Protocol):
         """
 
     def truth(self) -> pl.DataFrame:
-        """Return all rows that were committed, read without the engine."""
+        """Return all rows that were committed, read without the engine; the engine's other columns do not matter."""
 
 
 class Histogram(Counter[str]):
@@ -55,6 +71,8 @@ def prove_exactly_once(
 ) -> Histogram:
     """Kill incremental reads `points` times, then read to the end: the chain's rows are the committed ones.
 
+    A killed read is tried again by its own run or by another; now and then another run reads at the same time.
+
     Parameters
     ----------
     live : LiveSource
@@ -66,11 +84,143 @@ def prove_exactly_once(
     folder : Path
         An empty folder for the store.
     disturb : callable, optional
-        ``disturb(number)`` is called while a read runs: restart a broker, kill a DataNode, every tenth time.
+        ``disturb(number)`` is called, in a thread of its own, while the read before kill `number` runs: restart a
+        broker, kill a DataNode, every tenth time.
 
     Raises
     ------
     AssertionError
         A row is lost, doubled or another one than was written.
     """
-    raise AssertionError(live, points, seed, folder, disturb)
+    kills = _Kills(live, folder, random.Random(seed))
+    with _writing(live):
+        while kills.done.total() < points:
+            with _beside(disturb, kills.done.total()):
+                kills.attempt()
+    check_rows(live, kills.read_to_the_end())
+    at_points = sum(times for place, times in kills.done.items() if place != "any moment")
+    assert at_points * 2 >= points
+    return kills.done
+
+
+def check_rows(live: LiveSource, found: pl.DataFrame) -> None:
+    """Compare the rows that were read with those that were committed."""
+    truth = live.truth()
+    rows = found.select(pl.col(name).cast(dtype) for name, dtype in truth.schema.items())
+    lost = truth.join(rows, on=live.key, how="anti", nulls_equal=True)
+    strange = rows.join(truth, on=live.key, how="anti", nulls_equal=True)
+    doubled = rows.filter(pl.col(live.key).is_duplicated())
+    assert not lost.height, f"{lost.height} of {truth.height} rows are lost: {lost.head(3).to_dicts()}"
+    assert not doubled.height, f"{doubled.height} rows are doubled: {doubled.head(3).to_dicts()}"
+    assert not strange.height, f"{strange.height} rows were never committed: {strange.head(3).to_dicts()}"
+    assert rows.sort(live.key).equals(truth.sort(live.key)), "rows are not what was committed"
+
+
+@dataclass
+class _Kills:
+    """Reads of one chain, most of them killed."""
+
+    live: LiveSource
+    folder: Path
+    draw: random.Random
+    done: Histogram = field(default_factory=Histogram)
+    seconds: float = 0.5
+    run: int = 0
+    attempts: int = 0
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.forks = Forks(self.folder, preloaded=[*PRELOADED, *getattr(self.live, "modules", ())])
+
+    def attempt(self) -> None:
+        """Read once, to be killed at a point or a moment; often the kill comes too late, which is no harm."""
+        self.attempts += 1
+        limit = 50 + 20 * (self.done.total() + 1)
+        assert self.attempts < limit, f"{self.attempts} reads, and only {self.done.total()} were killed"
+        other = threading.Thread(target=self._read, args=(self._request(f"beside-{self.attempts}"),))
+        if self.attempts % 4 == 0:
+            other.start()
+        marker = self.folder / "killed"
+        marker.unlink(missing_ok=True)
+        request = self._request(f"run-{self.run}")
+        if self.draw.random() < 2 / 3:
+            kill = {"name": self.draw.choice(POINTS), "nth": self.draw.choice((1, 1, 2)), "marker": str(marker)}
+            result = self._read({**request, "kill": kill})
+            place = str(kill["name"])
+        else:
+            result = self._read(request, kill_after_s=self.draw.uniform(0, self.seconds))
+            place = "any moment"
+        if result is None:
+            self.done[place] += 1
+        if "error" not in (result or {"error": ""}) or self.draw.random() < 0.5:
+            self.run += 1
+        if other.ident is not None:
+            other.join()
+
+    def read_to_the_end(self) -> pl.DataFrame:
+        """Read until nothing is new, and return the rows of the whole chain."""
+        for _ in range(READS_AT_THE_END):
+            self.run += 1
+            result = self._read(self._request(f"run-{self.run}"))
+            if result is not None and result.get("reused"):
+                deps = Deps.from_runtime(Runtime.model_validate(self._runtime("end")))
+                return open_dataset(result["uri"], deps).read()
+        raise AssertionError(f"Something is always new; the last read said {result}")
+
+    def _read(self, request: dict[str, Any], *, kill_after_s: float | None = None) -> Any:
+        began = time.monotonic()
+        result = self.forks.run(ingest_task, request, kill_after_s=kill_after_s)
+        if result is not None:
+            self.seconds = time.monotonic() - began
+        return result
+
+    def _request(self, run: str) -> dict[str, Any]:
+        return {
+            "config": {"name": "live", **self.live.config, "mode": "incremental"},
+            "runtime": self._runtime(run),
+            "rows_per_checkpoint": ROWS_PER_CHECKPOINT,
+            "sources": getattr(self.live, "sources", {}),
+        }
+
+    def _runtime(self, run: str) -> dict[str, Any]:
+        store = str(self.folder / "store")
+        return {"store": store, "project": "crash", "run_id": run, "connections": self.live.connections}
+
+
+@contextmanager
+def _writing(live: LiveSource) -> Iterator[None]:
+    """Commit rows all the time; an error there is an error here."""
+    stop = threading.Event()
+    errors: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            while not stop.wait(PAUSE_S):
+                live.write()
+        except BaseException as error:  # noqa: BLE001 - raised below, by the test's own thread
+            errors.append(error)
+
+    live.write()
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+@contextmanager
+def _beside(disturb: Callable[[int], None] | None, number: int) -> Iterator[None]:
+    """Let `disturb` do its work meanwhile."""
+    if disturb is None:
+        yield
+        return
+    thread = threading.Thread(target=disturb, args=(number,))
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
