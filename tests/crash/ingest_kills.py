@@ -20,7 +20,7 @@ from tests.crash.forked import Forks
 from tests.crash.ingest_tasks import ingest_task
 
 POINTS = ("position_pinned", "batch_read", "part_staged", "part_done", "before_manifest", "after_manifest")
-PRELOADED = ("tests.crash.ingest_tasks", "tests.crash.stage_tasks")
+PRELOADED = ("tests.crash.ingest_tasks",)
 PAUSE_S = 0.05
 ROWS_PER_CHECKPOINT = 20
 READS_AT_THE_END = 20
