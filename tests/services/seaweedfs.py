@@ -180,6 +180,7 @@ class SeaweedFs:
             "-ip.bind=127.0.0.1",
             f"-dir={self.folder / 'data'}",
             "-master.volumeSizeLimitMB=64",
+            "-master.electionTimeout=1s",
             "-volume.max=100",
             "-volume.preStopSeconds=0",
             "-filer",

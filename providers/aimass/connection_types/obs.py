@@ -1,0 +1,72 @@
+"""The connection type ``aimass_obs``: Huawei Cloud's OBS, or another object store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def connection_type() -> dict[str, Any]:
+    """Return the type and its form as Airflow's ``provider.yaml`` describes them."""
+    return {
+        "connection-type": "aimass_obs",
+        "hook-class-name": "aimass.hooks.obs.ObsHook",
+        "hook-name": "AI Mass OBS",
+        "ui-field-behaviour": {
+            "hidden-fields": ["schema", "port", "extra"],
+            "relabeling": {"host": "Endpoint", "login": "Access key (AK)", "password": "Secret key (SK)"},
+            "placeholders": {"host": "https://obs.cn-north-4.myhuaweicloud.com"},
+        },
+        "conn-fields": {
+            "protocol": {
+                "label": "Protocol",
+                "description": "obs for Huawei Cloud; s3 for Amazon, MinIO, Ceph and others.",
+                "schema": {"type": ["string", "null"], "enum": ["obs", "s3"], "default": "obs"},
+            },
+            "addressing": {
+                "label": "Addressing",
+                "description": "Where the bucket stands: virtual in the host's name, which OBS demands; or path.",
+                "schema": {"type": ["string", "null"], "enum": ["virtual", "path"], "default": "virtual"},
+            },
+            "region": {
+                "label": "Region",
+                "description": "By the endpoint when empty.",
+                "schema": {"type": ["string", "null"]},
+            },
+            "credentials": {
+                "label": "Credentials",
+                "description": "keys: those above; environment, ecs (a cloud server's agency), oidc (a pod's identity) "
+                "or chain (the first of those three that is there); anonymous.",
+                "schema": {
+                    "type": ["string", "null"],
+                    "enum": ["keys", "chain", "environment", "ecs", "oidc", "anonymous"],
+                    "default": "keys",
+                },
+            },
+            "security_token": {
+                "label": "Security token",
+                "description": "Of temporary keys.",
+                "schema": {"type": ["string", "null"], "format": "password"},
+            },
+            "ca_file": {
+                "label": "CA file",
+                "description": "Authority of the server's certificate, where it is not a public one; certificates are "
+                "always verified.",
+                "schema": {"type": ["string", "null"]},
+            },
+            "proxy_url": {
+                "label": "Proxy",
+                "description": "HTTP proxy, such as http://proxy.example.org:3128.",
+                "schema": {"type": ["string", "null"], "format": "password"},
+            },
+            "timeout_s": {
+                "label": "Time-out in seconds",
+                "description": "How long one answer is waited for; 60 when empty.",
+                "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
+            "bucket": {
+                "label": "Bucket for the test",
+                "description": "What the button Test asks for, where the keys may not list all buckets.",
+                "schema": {"type": ["string", "null"]},
+            },
+        },
+    }
