@@ -9,6 +9,7 @@ SOURCES: Registry[type[Source]] = Registry(
     "source",
     {
         "files": "aimass.core.sources.files:FilesSource",
+        "kafka": "aimass.core.sources.kafka.source:KafkaSource",
         "hdfs": "aimass.core.sources.hdfs.source:HdfsSource",
         "obs": "aimass.core.sources.obs:ObsSource",
     },
