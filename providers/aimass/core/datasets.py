@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from aimass.core.errors import CorruptDataError, SchemaMismatchError, from_os_error, missing_column
+from aimass.core.errors import CorruptDataError, NotFoundError, SchemaMismatchError, from_os_error, missing_column
 from aimass.core.failpoints import Failpoints, NoFailpoints
 from aimass.core.manifest import Column, Manifest, Part, Split, load_manifest
 from aimass.core.storage import Store, file_digest
@@ -252,9 +252,7 @@ class DatasetWriter:
 
         Parts of another schema than the declared one are not taken over: the table has changed since.
         """
-        names = [name for name in self._store.list(self._folder) if name.endswith(CHECKPOINT_SUFFIX)]
-        found = [_Checkpoint.model_validate(self._store.read_json(f"{self._folder}/{name}")) for name in names]
-        standing = [checkpoint for checkpoint in found if self._stands(checkpoint)]
+        standing = [checkpoint for checkpoint in self._checkpoints() if self._stands(checkpoint)]
         if not standing:
             return None
         last = max(standing, key=lambda checkpoint: sum(part.rows for part in checkpoint.parts))
@@ -334,6 +332,13 @@ class DatasetWriter:
     def _cut(self, share: _Share) -> None:
         with _parquet_errors():
             self.parts.append(share.finish(len(self.parts), self._failpoints))
+
+    def _checkpoints(self) -> Iterator[_Checkpoint]:
+        for name in self._store.list(self._folder):
+            if name.endswith(CHECKPOINT_SUFFIX):
+                # Another attempt, which has published meanwhile, may be deleting them.
+                with contextlib.suppress(NotFoundError):
+                    yield _Checkpoint.model_validate(self._store.read_json(f"{self._folder}/{name}"))
 
     def _stands(self, checkpoint: _Checkpoint) -> bool:
         names = [part.name for part in checkpoint.parts]

@@ -199,8 +199,10 @@ class Store:
         """Delete the file or folder at `uri`; deleting nothing is fine."""
         with _translated(f"deleting {uri}"):
             path = self.path(uri)
-            if path.exists():
-                path.fs.rm(path.path, recursive=True)
+            # Whoever else deletes it may be a moment faster.
+            with contextlib.suppress(FileNotFoundError):
+                if path.exists():
+                    path.fs.rm(path.path, recursive=True)
 
 
 def as_uri(path: str) -> str:
