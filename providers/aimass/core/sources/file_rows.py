@@ -128,7 +128,8 @@ class FileRowsSource(abc.ABC):
     def position(self, since: Any = None) -> dict[str, Any] | None:
         """Return the files with size and etag or time of last change; after `since`, those that are new."""
         if since is None:
-            found = list(self.files.list(self.pattern))
+            # A file without bytes may be one that is being written.
+            found = [file for file in self.files.list(self.pattern) if file.bytes]
             self._rows(found[0])
             return as_position(found)
         before = SeenFiles.unpack(since["before"]).after(files_of(since))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import IO, Protocol
 
@@ -21,6 +22,9 @@ EXCEPTIONS: dict[str, tuple[type[AimassError], str]] = {
     "SASLError": (NotAllowedError, "Check that the cluster wants Kerberos, and the connection says so"),
 }
 """By a word that a server's or the client's message holds."""
+
+RPC_ERROR = re.compile(r'^RPCError\("[\w.$]+", "')
+TOKEN = re.compile(r"(delegation=)[^&\s]+")
 
 
 @dataclass(frozen=True)
@@ -103,18 +107,19 @@ def translated(error: BaseException, *, doing: str, hint: str) -> AimassError:
     text = str(error)
     for word, (kind, known_hint) in EXCEPTIONS.items():
         if word in text:
-            return kind(f"HDFS refused {doing}: {_first_line(text)}", hint=known_hint)
-    return TransientError(f"HDFS failed at {doing}: {_first_line(text)}", hint=hint)
+            return kind(f"HDFS refused {doing}: {first_line(error)}", hint=known_hint)
+    return TransientError(f"HDFS failed at {doing}: {first_line(error)}", hint=hint)
 
 
 def unreachable(address: str, *, doing: str, why: object) -> UnreachableError:
     """Return the error for a server that does not answer."""
     return UnreachableError(
-        f"No answer from HDFS at {address} while {doing}: {_first_line(str(why))}",
+        f"No answer from HDFS at {address} while {doing}: {first_line(why)}",
         hint="Check host, port and protocol of the connection, and that the NameNode runs; then retry",
     )
 
 
-def _first_line(text: str) -> str:
-    """Return the message without Java's stack; hdfs-native hands it on as one line."""
-    return text.replace("\\n", "\n").replace('\\"', '"').split("\n")[0].strip().rstrip('")')[:500]
+def first_line(said: object) -> str:
+    """Return what is said, without the Java class around it, Java's stack and a token in a URL."""
+    text = RPC_ERROR.sub("", str(said)).replace("\\n", "\n").replace('\\"', '"').split("\n")[0]
+    return TOKEN.sub(r"\1…", text).strip().rstrip('")')[:500]

@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from aimass.core.errors import AimassError, MissingDependencyError, NotAllowedError
-from aimass.core.sources.hdfs.client import Entry, translated, unreachable
+from aimass.core.errors import AimassError, MissingDependencyError, NotAllowedError, UnreachableError
+from aimass.core.sources.hdfs.client import Entry, first_line, translated, unreachable
 from aimass.core.sources.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
@@ -114,16 +114,23 @@ class WebClient:
 
     @contextlib.contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
+        # What is raised here may have a token in its URL, so it does not go along as a cause.
         try:
             yield
         except (FileNotFoundError, AimassError):
             raise
+        except PermissionError as error:
+            raise _refusal(error, doing) from None
+        except self._refused as error:
+            is_refusal = error.response is not None and error.response.status_code in (401, 403)
+            raise (_refusal(error, doing) if is_refusal else self._silence(error, doing)) from None
         except self._broken as error:
-            raise unreachable(self._address, doing=doing, why=error) from error
-        except (PermissionError, self._refused) as error:
-            raise _refusal(error, doing) from error
+            raise self._silence(error, doing) from None
         except (OSError, RuntimeError, ValueError) as error:
-            raise translated(error, doing=doing, hint=HINT) from error
+            raise translated(error, doing=doing, hint=HINT) from None
+
+    def _silence(self, error: Exception, doing: str) -> UnreachableError:
+        return unreachable(self._address, doing=doing, why=error)
 
 
 class _Upload(io.RawIOBase):
@@ -152,15 +159,11 @@ class _Upload(io.RawIOBase):
                 self._client.put(self._path, content)
 
 
-def _refusal(error: Exception, doing: str) -> AimassError:
-    """Return the error for an answer of HTTP that says no."""
-    answer = getattr(error, "response", None)
-    if isinstance(error, PermissionError) or (answer is not None and answer.status_code in (401, 403)):
-        return NotAllowedError(
-            f"HDFS refused {doing}: {str(error).splitlines()[0]}",
-            hint="Grant the user of the connection access to it; check its password, token or Kerberos ticket",
-        )
-    return translated(error, doing=doing, hint=HINT)
+def _refusal(error: Exception, doing: str) -> NotAllowedError:
+    return NotAllowedError(
+        f"HDFS refused {doing}: {first_line(error)}",
+        hint="Grant the user of the connection access to it; check its password, token or Kerberos ticket",
+    )
 
 
 def _entry(path: str, found: dict[str, Any]) -> Entry:
