@@ -11,6 +11,7 @@ SOURCES: Registry[type[Source]] = Registry(
         "files": "aimass.core.sources.files:FilesSource",
         "kafka": "aimass.core.sources.kafka.source:KafkaSource",
         "hdfs": "aimass.core.sources.hdfs.source:HdfsSource",
+        "mongodb": "aimass.core.sources.mongodb.source:MongoDbSource",
         "obs": "aimass.core.sources.obs:ObsSource",
     },
 )
