@@ -35,8 +35,13 @@ STAGE_FIELDS = (
 """The fields of `IngestConfig` that a form offers, beside the source's."""
 SHOWN_FIELDS: dict[str, tuple[str, ...]] = {
     "files": ("uri", "format", "encoding", "delimiter", "columns"),
+    "hdfs": ("conn_id", "path", "format", "encoding", "delimiter", "columns"),
+    "kafka": ("conn_id", "topics", "pattern", "format", "value_schema", "message", "start", "until", "max_messages"),
+    "mongodb": ("conn_id", "collection", "database", "filter", "projection", "cursor", "lookback"),
+    "mysql": ("conn_id", "table", "query", "where", "columns", "incremental", "lookback", "consistency"),
+    "obs": ("conn_id", "uri", "format", "encoding", "delimiter", "columns"),
 }
-"""The settings of a source that have a field of their own; those of a source not listed here all have one."""
+"""The settings of a source that have a field of their own; of one not listed here, all that fit a page have one."""
 GROUP = "group"
 OPTIONS = "options"
 NAME_PATTERN = r"^[A-Za-z][A-Za-z0-9_]{0,99}$"
@@ -51,8 +56,20 @@ def source_settings(kind: str) -> type[Settings]:
 
 def shown_fields(kind: str) -> list[str]:
     """Return the settings of the source `kind` that have a field of their own; the others stand in `OPTIONS`."""
+    if kind in SHOWN_FIELDS:
+        return list(SHOWN_FIELDS[kind])
     fields = source_settings(kind).model_json_schema()["properties"]
-    return [name for name in SHOWN_FIELDS.get(kind, tuple(fields)) if _is_flat(fields[name])]
+    return [name for name, schema in fields.items() if is_flat(schema)]
+
+
+def is_flat(schema: Mapping[str, Any]) -> bool:
+    """Return whether a trigger page has a field for such a value: text, number, yes-or-no, a list of texts, or none."""
+    if "anyOf" in schema:
+        kinds = [kind for kind in schema["anyOf"] if kind != {"type": "null"}]
+        return len(kinds) == 1 and is_flat(kinds[0])
+    if schema.get("type") == "array":
+        return bool(schema.get("items", {}).get("type") == "string")
+    return schema.get("type") in ("string", "integer", "number", "boolean")
 
 
 def project_of_form(kind: str, group: str | None = None) -> str:
@@ -142,16 +159,6 @@ def _field(key: str, places: set[str]) -> str:
 def _name_of(owner: Mapping[str, Any], conn_id: str) -> str:
     """Return the field that names the connection."""
     return next((name for name, value in owner.items() if value == conn_id), "conn_id")
-
-
-def _is_flat(schema: Mapping[str, Any]) -> bool:
-    """Return whether a trigger page has a field for such a value: text, number, yes-or-no, a list of texts, or none."""
-    if "anyOf" in schema:
-        kinds = [kind for kind in schema["anyOf"] if kind != {"type": "null"}]
-        return len(kinds) == 1 and _is_flat(kinds[0])
-    if schema.get("type") == "array":
-        return bool(schema.get("items", {}).get("type") == "string")
-    return schema.get("type") in ("string", "integer", "number", "boolean")
 
 
 def _is_location(info: FieldInfo) -> bool:

@@ -19,6 +19,7 @@ from aimass.operators.ingest_form import (
     NAME_PATTERN,
     OPTIONS,
     STAGE_FIELDS,
+    is_flat,
     project_of_form,
     shown_fields,
     source_settings,
@@ -32,6 +33,8 @@ from aimass.pipelines.model import DAG_PREFIX
 
 INGEST_DAG_PREFIX = f"{DAG_PREFIX}ingest_"
 MAX_ACTIVE_RUNS = 8
+TITLES = {"conn_id": "Connection", "uri": "Address"}
+"""Of the fields whose title is not their name."""
 DOC = """\
 {title}
 
@@ -145,6 +148,11 @@ def _fields(kind: str) -> dict[str, dict[str, Any]]:
 
 
 def _field(schema: dict[str, Any], name: str, section: str) -> dict[str, Any]:
-    title = name.replace("_", " ").capitalize()
-    shape = {**schema["properties"][name], "title": title, "section": section}
-    return flat_shape(shape, is_required=name in schema.get("required", ()))
+    """Return the schema of one field; what is neither flat nor text of some kind is a box for JSON."""
+    field = schema["properties"][name]
+    words = {"title": TITLES.get(name, name.replace("_", " ").capitalize()), "section": section}
+    if is_flat(field):
+        return flat_shape({**field, **words}, is_required=name in schema.get("required", ()))
+    kinds = {kind.get("type") for kind in field.get("anyOf", [field])} - {"null"}
+    plain = {"type": ["string" if kinds == {"string"} else "object", "null"], "default": field.get("default")}
+    return {"description": field["description"], **words, **plain}
