@@ -45,7 +45,9 @@ class Source(Protocol):
     ``estimate(position) -> int | None``, about how many rows that are; ``partitions(position, count) -> list`` of at
     most `count` positions that cut `position` into pieces, which may be read at the same time by other processes.
 
-    `read` may run in another thread than the other methods.
+    `read` may run in another thread than the other methods. Settings that do not change which rows there are, such as
+    sizes of batches and rules about what is an error, are marked ``OUTSIDE_KEY``: all others begin a chain of
+    incremental reads anew when they change.
     """
 
     Settings: ClassVar[type[settings.Settings]]
