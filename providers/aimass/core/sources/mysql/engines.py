@@ -1,0 +1,182 @@
+"""The client libraries that fetch rows: connectorx, and mysql-connector-python in pure Python.
+
+Both are given the same statements, which ask for values that are the same in MySQL's text and binary protocols.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+import pyarrow as pa
+
+from aimass.core.errors import CorruptDataError, MissingDependencyError, UnreachableError
+from aimass.core.sources.mysql.connection import (
+    SESSION,
+    MySqlConnection,
+    server_error,
+    session,
+    translated_errors,
+)
+
+if TYPE_CHECKING:
+    from mysql.connector.abstracts import MySQLConnectionAbstract
+
+EngineName = Literal["auto", "connectorx", "connector"]
+Job = TypeVar("Job")
+
+
+class Engine(Protocol):
+    """Something that runs a statement and returns its rows."""
+
+    def fetch(self, statement: str) -> pa.Table:
+        """Return all rows, in the library's own types; `typed` gives them ours. Safe to call from several threads."""
+
+
+class ConnectorxEngine:
+    """connectorx: rows become Arrow in Rust, outside Python's lock; each statement has a connection of its own.
+
+    Parameters
+    ----------
+    connection : MySqlConnection
+        The server.
+    """
+
+    def __init__(self, connection: MySqlConnection) -> None:
+        self._connection = connection
+
+    def fetch(self, statement: str) -> pa.Table:
+        """Return all rows.
+
+        Raises
+        ------
+        UnreachableError, NotAllowedError, NotFoundError
+            As the server says.
+        CorruptDataError
+            A value has no place in its Arrow type.
+        """
+        import connectorx
+
+        try:
+            return connectorx.read_sql(
+                self._connection.url(),
+                statement,
+                return_type="arrow",
+                protocol="binary",
+                pre_execution_query=list(SESSION),
+            )
+        except BaseException as error:
+            # A panic in Rust is no Exception; everything else that is none (KeyboardInterrupt) goes its way.
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                raise
+            raise self._translated(error) from None
+
+    def _translated(self, error: BaseException) -> Exception:
+        text = str(error).replace(self._connection.url(), self._connection.address)
+        number = re.search(r"ERROR (\d+)", text)
+        if number is None and "Couldn't convert the value" in text:
+            return CorruptDataError(
+                f"connectorx cannot read a value: {text[:300]}", hint="Set `engine: connector`, which reads any value"
+            )
+        return server_error(self._connection, int(number[1]) if number else 0, text[:500])
+
+
+class ConnectorEngine:
+    """mysql-connector-python: slower by far, and the only one that can keep a transaction open or a result unbuffered.
+
+    Parameters
+    ----------
+    connection : MySqlConnection
+        The server.
+    opened : MySQLConnectionAbstract, optional
+        The session to use, by one thread at a time; each call opens its own where none is given.
+    """
+
+    def __init__(self, connection: MySqlConnection, opened: MySQLConnectionAbstract | None = None) -> None:
+        self._connection = connection
+        self._opened = opened
+
+    def fetch(self, statement: str) -> pa.Table:
+        """Return all rows as bytes in the text protocol; raises what `session` raises."""
+        if self._opened is None:
+            with session(self._connection) as opened:
+                return ConnectorEngine(self._connection, opened).fetch(statement)
+        with translated_errors(self._connection), contextlib.closing(self._opened.cursor(raw=True)) as cursor:
+            cursor.execute(statement)
+            return _table(cursor.column_names, cursor.fetchall())
+
+    def stream(self, statement: str, *, rows: int) -> Iterator[pa.Table]:
+        """Yield all rows, at most `rows` at a time, as the server sends them."""
+        assert self._opened is not None
+        with translated_errors(self._connection):
+            cursor = self._opened.cursor(raw=True, buffered=False)
+            cursor.execute(statement)
+            while found := cursor.fetchmany(rows):
+                yield _table(cursor.column_names, found)
+
+
+def connectorx_is_installed() -> bool:
+    """Return whether connectorx can be imported."""
+    return importlib.util.find_spec("connectorx") is not None
+
+
+def make_engine(name: EngineName, connection: MySqlConnection) -> Engine:
+    """Return the engine of a name; ``auto`` is connectorx where it is installed. Raises MissingDependencyError."""
+    if name == "connectorx" and not connectorx_is_installed():
+        raise MissingDependencyError("connectorx", extra="mysql")
+    if name != "connector" and connectorx_is_installed():
+        return ConnectorxEngine(connection)
+    return ConnectorEngine(connection)
+
+
+def fetched(
+    jobs: Iterable[Job], fetch: Callable[[Job], pa.Table], *, readers: int, timeout_s: float
+) -> Iterator[tuple[Job, pa.Table]]:
+    """Yield each job with what `fetch` returns for it, in order, `readers` of them under way at a time.
+
+    Raises
+    ------
+    UnreachableError
+        One took longer than `timeout_s`.
+    """
+    under_way: deque[tuple[Job, Future[pa.Table]]] = deque()
+    for job in jobs:
+        under_way.append((job, _started(fetch, job)))
+        if len(under_way) >= readers:
+            yield _finished(*under_way.popleft(), timeout_s)
+    while under_way:
+        yield _finished(*under_way.popleft(), timeout_s)
+
+
+def _started(fetch: Callable[[Job], pa.Table], job: Job) -> Future[pa.Table]:
+    """Run `fetch` in a thread that keeps no process from ending: connectorx has no time-out of its own."""
+    future: Future[pa.Table] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(fetch(job))
+        except BaseException as error:  # noqa: BLE001 - raised again by whoever takes the result
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="mysql-reader", daemon=True).start()
+    return future
+
+
+def _finished(job: Job, future: Future[pa.Table], timeout_s: float) -> tuple[Job, pa.Table]:
+    try:
+        return job, future.result(timeout_s)
+    except TimeoutError:
+        raise UnreachableError(
+            f"MySQL sent nothing for {timeout_s:,.0f} s", hint="Raise `read_timeout_s` of the connection, or read less"
+        ) from None
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else [[] for _ in names]
+    return pa.table([pa.array(values, pa.large_binary()) for values in columns], names=list(names))

@@ -1,0 +1,191 @@
+"""The statements that read a position: key range by key range, each small enough for memory."""
+
+# ruff: noqa: S608 - names and values are quoted by `quoted` and spelled in hexadecimal; the rest is the user's own
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from aimass.core.sources.mysql.columns import Column, is_no_date
+from aimass.core.sources.mysql.keys import RowKey
+from aimass.core.sources.mysql.tables import Table
+from aimass.core.sources.watermark import Key, Watermark
+
+FAULT = "_aimass_fault"
+ROWS_PER_RANGE = 65_536
+BYTES_PER_RANGE = 16 << 20
+LATE_PER_STATEMENT = 500
+# Of a text whose length is not known, in bytes: only to guess how many rows fit.
+TYPICAL_BYTES = 64
+
+Fetch = Callable[[str], pa.Table]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One statement of a read.
+
+    Attributes
+    ----------
+    statement : str
+        What to run.
+    resume : JSON-able
+        Where the read stands after it.
+    is_chosen : bool
+        Whether the watermark says which of its rows are taken; the key then comes with the rows.
+    """
+
+    statement: str
+    resume: Any
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which rows of a table are read, and what of them.
+
+    Attributes
+    ----------
+    table : Table
+        The table or query.
+    columns : list of Column
+        The columns that are wanted.
+    key : RowKey or None
+        By what new rows are told; None where rows have no key.
+    order : RowKey or None
+        In which order they are read: by `key`, or by one that an index holds ready.
+    where : str or None
+        The condition of the settings.
+    finds_zero_dates : bool
+        Whether rows with a date that is none are to be told.
+    """
+
+    table: Table
+    columns: list[Column]
+    key: RowKey | None
+    order: RowKey | None
+    where: str | None
+    finds_zero_dates: bool
+
+    def statement(self, *conditions: str, selected: str | None = None, order: str = "", limit: str = "") -> str:
+        """Return a SELECT of `selected`, or of the columns, over the rows of which all conditions hold."""
+        both = [condition for condition in (self.where, *conditions) if condition]
+        where = f" WHERE {' AND '.join(f'({condition})' for condition in both)}" if both else ""
+        order = f" ORDER BY {order}" if order else ""
+        return f"SELECT {selected or self.selected()} FROM {self.table.sql}{where}{order}{limit}"
+
+    def selected(self, *, with_key: bool = False) -> str:
+        """Return what is selected of each row: its columns, its key where wanted, its fault where it may have one."""
+        parts = [column.expression for column in self.columns]
+        if self.key and (with_key or self._dates):
+            parts.append(self.key.selected)
+        if self._dates:
+            faults = (
+                f"IF({column.quoted} IS NOT NULL AND {is_no_date(column)}, "
+                f"CONCAT({_literal(column.name)}, ' ', CAST({column.quoted} AS CHAR)), NULL)"
+                for column in self._dates
+            )
+            parts.append(f"NULLIF(CONCAT_WS('; ', {', '.join(faults)}), '') AS `{FAULT}`")
+        return ", ".join(parts)
+
+    def jobs(self, mark: Watermark, resume: Any, fetch: Fetch) -> Iterator[Job]:
+        """Yield the statements that read `mark`, after `resume`: late rows, the bulk, then where rows may come late.
+
+        `fetch` finds out where ranges end; it is called between two jobs.
+        """
+        step, at = resume or (0, None)
+        if step == 0:
+            yield from self._late(mark, at or 0)
+            at = None
+        for number, (conditions, is_chosen) in enumerate(self._stretches(mark), start=1):
+            if number < step:
+                continue
+            yield from self._ranges(conditions, number, at if number == step else None, fetch, is_chosen=is_chosen)
+
+    def count(self, conditions: list[str]) -> str:
+        """Return the statement that counts the rows of which all conditions hold."""
+        return self.statement(*conditions, selected="COUNT(*)")
+
+    def stretch(self, mark: Watermark) -> list[str]:
+        """Return the conditions of the rows of `mark` that are not late."""
+        assert self.key is not None
+        return [
+            *([self.key.after(mark.after)] if mark.after else []),
+            *([self.key.up_to(mark.to)] if mark.to else []),
+        ]
+
+    def _late(self, mark: Watermark, done: int) -> Iterator[Job]:
+        assert self.key is not None
+        while keys := mark.late[done : done + LATE_PER_STATEMENT]:
+            done += len(keys)
+            wanted = " OR ".join(f"({self.key.equals(key)})" for key in keys)
+            yield Job(self.statement(wanted, order=self.key.order()), [0, done])
+
+    def _stretches(self, mark: Watermark) -> list[tuple[list[str], bool]]:
+        """Return the rows that are all there for certain, and those near the end of which some may be late."""
+        assert self.key is not None
+        if not mark.has_range:
+            return []
+        whole = self.stretch(mark)
+        if mark.floor is None:
+            return [(whole, False)]
+        # A prefix of the key, of which "up to" holds whatever follows.
+        floor = [mark.floor]
+        bulk = [] if mark.after and mark.after[0] > mark.floor else [([*whole, self.key.up_to(floor)], False)]
+        return [*bulk, ([*whole, self.key.after(floor)], True)]
+
+    def _ranges(
+        self, conditions: list[str], step: int, at: Key | None, fetch: Fetch, *, is_chosen: bool
+    ) -> Iterator[Job]:
+        assert self.order is not None
+        selected = self.selected(with_key=is_chosen)
+        while True:
+            beyond = [self.order.after(at)] if at else []
+            end = self._end([*conditions, *beyond], fetch)
+            bound = [self.order.up_to(end)] if end else []
+            statement = self.statement(*conditions, *beyond, *bound, selected=selected, order=self.order.order())
+            yield Job(statement, [step, end] if end else [step + 1, None], is_chosen)
+            if end is None:
+                return
+            at = end
+
+    def _end(self, conditions: list[str], fetch: Fetch) -> Key | None:
+        """Return the key of the last row that still fits into a range; None where all rows do."""
+        assert self.order is not None
+        if not self._long:
+            limit = f" LIMIT 1 OFFSET {self.rows_per_range - 1}"
+            last = self.statement(*conditions, selected=self.order.selected, order=self.order.order(), limit=limit)
+            return next(iter(self.order.keys(fetch(last))), None)
+        sizes = " + ".join(f"COALESCE(LENGTH({column.quoted}), 0)" for column in self._long)
+        selected = f"{self.order.selected}, CAST({sizes} AS UNSIGNED) AS `{FAULT}`"
+        limit = f" LIMIT {self.rows_per_range}"
+        found = fetch(self.statement(*conditions, selected=selected, order=self.order.order(), limit=limit))
+        sums = np.cumsum([int(size) for size in found.column(FAULT).to_pylist()])
+        fits = int(np.searchsorted(sums, BYTES_PER_RANGE)) + 1
+        if fits >= found.num_rows < self.rows_per_range:
+            return None
+        return self.order.keys(found.slice(min(fits, found.num_rows) - 1, 1))[0]
+
+    @cached_property
+    def rows_per_range(self) -> int:
+        """How many rows are read at once, if none is unusually long."""
+        width = sum(min(column.max_bytes or TYPICAL_BYTES, TYPICAL_BYTES) for column in self.columns)
+        return max(256, min(ROWS_PER_RANGE, BYTES_PER_RANGE // max(1, width)))
+
+    @cached_property
+    def _long(self) -> list[Column]:
+        return [column for column in self.columns if column.is_long]
+
+    @cached_property
+    def _dates(self) -> list[Column]:
+        return [column for column in self.columns if column.is_date and self.finds_zero_dates]
+
+
+def _literal(text: str) -> str:
+    return f"_utf8mb4 x'{text.encode().hex()}'"
