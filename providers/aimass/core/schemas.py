@@ -108,11 +108,11 @@ def _holds(wide: pa.DataType, narrow: pa.DataType) -> bool:
     if t.is_integer(narrow):
         return _holds_integers(wide, narrow)
     if t.is_floating(narrow):
-        return t.is_floating(wide) and wide.bit_width >= narrow.bit_width
+        return t.is_floating(wide) and bool(wide.bit_width >= narrow.bit_width)
     if t.is_decimal(narrow):
-        return t.is_decimal(wide) and _digits(wide) >= _digits(narrow) and wide.scale >= narrow.scale
+        return t.is_decimal(wide) and _digits(wide) >= _digits(narrow) and bool(wide.scale >= narrow.scale)
     if t.is_date(narrow):
-        return t.is_date64(wide) or (t.is_timestamp(wide) and wide.tz is None)
+        return bool(t.is_date64(wide) or (t.is_timestamp(wide) and wide.tz is None))
     if t.is_timestamp(narrow):
         units = ("s", "ms", "us", "ns")
         return t.is_timestamp(wide) and wide.tz == narrow.tz and units.index(wide.unit) >= units.index(narrow.unit)
@@ -125,11 +125,13 @@ def _holds_integers(wide: pa.DataType, narrow: pa.DataType) -> bool:
     signed = t.is_signed_integer(narrow)
     if t.is_integer(wide):
         sign_fits = t.is_signed_integer(wide) == signed
-        return wide.bit_width >= narrow.bit_width if sign_fits else not signed and wide.bit_width > narrow.bit_width
+        if sign_fits:
+            return bool(wide.bit_width >= narrow.bit_width)
+        return not signed and bool(wide.bit_width > narrow.bit_width)
     if t.is_floating(wide):
         # A double holds integers of 53 bits, a float of 24.
-        return narrow.bit_width <= wide.bit_width // 2
-    return t.is_decimal(wide) and _digits(wide) >= len(str(2**narrow.bit_width))
+        return bool(narrow.bit_width <= wide.bit_width // 2)
+    return bool(t.is_decimal(wide)) and _digits(wide) >= len(str(2**narrow.bit_width))
 
 
 def _digits(decimal: pa.DataType) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -19,7 +18,7 @@ from aimass.core.schemas import merge_schemas
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult, Target
 from aimass.core.stages.ingest import STAGE as INGEST
 from aimass.core.stages.ingest import result_of, with_earlier
-from aimass.core.stages.ingest_chain import stands
+from aimass.core.stages.ingest_chain import IngestStage, stands
 from aimass.core.stages.ingest_config import IngestConfig, IngestResult, open_source
 from aimass.core.storage import text_digest
 
@@ -89,7 +88,13 @@ class _GatherStage(Stage[IngestGatherConfig, IngestResult]):
     """Publishes what `ingest` would publish, from pieces."""
 
     def _run(self, config: IngestGatherConfig, deps: Deps) -> IngestResult:
-        return replace(INGEST, body=lambda _, deps, output: self.body(config, deps, output)).run(config.ingest, deps)
+        def join(_: IngestConfig, deps: Deps, output: Output) -> IngestResult:
+            return self.body(config, deps, output)
+
+        stage = IngestStage(
+            INGEST.name, INGEST.config, INGEST.result, INGEST.code_version, join, refusal=INGEST.refusal
+        )
+        return stage.run(config.ingest, deps)
 
 
 def _gather(config: IngestGatherConfig, deps: Deps, output: Output) -> IngestResult:

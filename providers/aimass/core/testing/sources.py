@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pyarrow as pa
 import pytest
@@ -274,7 +274,7 @@ def check_cancel(source: Source, position: Any) -> None:
     """Stop reading after the first batch, as a stopped task does; then read it all."""
     reading = source.read(position)
     next(reading)
-    reading.close()  # type: ignore[attr-defined] - sources are generators
+    cast("Generator[SourceBatch]", reading).close()
     assert _all_rows(source, position).num_rows
 
 
