@@ -14,7 +14,7 @@ import pytest
 
 from aimass.core.deps import Deps, Runtime
 from aimass.core.errors import UnreachableError
-from aimass.core.sources import blocks
+from aimass.core.sources import blocks, file_rows
 from aimass.core.sources.base import Source
 from aimass.core.sources.files import FilesSettings, FilesSource
 from aimass.core.testing.sources import (
@@ -59,6 +59,7 @@ class TestSources(SourceContract):
             return MemorySource(MemorySettings(rows=300, reject_every=7), deps)
         defaults: Any = blocks.blocks.__kwdefaults__
         monkeypatch.setattr(blocks.blocks, "__kwdefaults__", {**defaults, "block_bytes": 1_000})
+        monkeypatch.setattr(file_rows, "GATHER_BYTES", 1_500)
         return FilesSource(FilesSettings(uri=_write(tmp_path, request.param)), deps)
 
 

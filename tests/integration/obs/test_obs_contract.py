@@ -28,7 +28,7 @@ from aimass.core.errors import (
     TransientError,
     UnreachableError,
 )
-from aimass.core.sources import blocks
+from aimass.core.sources import blocks, file_rows
 from aimass.core.sources.obs import ObsSource
 from aimass.core.stages import ingest
 from aimass.core.stages.ingest import IngestConfig
@@ -75,6 +75,7 @@ class TestObsKeepsTheContract(SourceContract):
     def source(self, bucket: Bucket, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ObsSource:
         defaults: Any = blocks.blocks.__kwdefaults__
         monkeypatch.setattr(blocks.blocks, "__kwdefaults__", {**defaults, "block_bytes": 1_000})
+        monkeypatch.setattr(file_rows, "GATHER_BYTES", 1_500)
         bucket.put(made(request.param))
         return bucket.source("*")
 

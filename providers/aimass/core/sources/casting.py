@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -77,6 +80,29 @@ def cast_table(table: pa.Table, schema: pa.Schema) -> tuple[pa.Table, list[Fault
     return cast, sorted(faults.items())
 
 
+def cast_together(tables: Sequence[pa.Table | None], schema: pa.Schema) -> tuple[pa.Table, list[list[Fault]]]:
+    """Cast `tables`, or their None for no rows, as one: a call per column costs the same for few rows as for many.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        The rows of all in which every cell fits.
+    faults : list of list of (int, str)
+        For each table what `cast_table` says, with indices into that table.
+    """
+    rows, found = [], list[list[Fault]]()
+    for kind, run in itertools.groupby(tables, lambda table: table is not None and table.schema):
+        if kind is False:
+            found.extend([] for _ in run)
+            continue
+        group = [table for table in run if table is not None]
+        joined = group[0] if len(group) == 1 else pa.concat_tables(group).combine_chunks()
+        part, faults = cast_table(joined, schema)
+        rows.append(part)
+        found.extend(_shares(faults, [table.num_rows for table in group]))
+    return rows[0] if len(rows) == 1 else pa.concat_tables([schema.empty_table(), *rows]), found
+
+
 def convert(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     """Cast all of `values`; an ArrowInvalid when one of them does not fit.
 
@@ -113,6 +139,17 @@ def valid_text(values: pa.Array) -> pa.Array:
         return convert(values, pa.large_string())
     bad = pa.concat_arrays(_misfits(values, pa.large_string()))
     return convert(values.filter(pc.invert(pc.is_in(values, value_set=bad))), pa.large_string())
+
+
+def _shares(faults: Sequence[Fault], sizes: Sequence[int]) -> Iterator[list[Fault]]:
+    """Yield the faults of each of several tables that were joined, with indices into that table."""
+    begin, at = 0, 0
+    for size in sizes:
+        first = at
+        while at < len(faults) and faults[at][0] < begin + size:
+            at += 1
+        yield [(index - begin, reason) for index, reason in faults[first:at]]
+        begin += size
 
 
 def _cast(column: pa.ChunkedArray, target: pa.DataType, reason: str, faults: dict[int, str]) -> pa.ChunkedArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from aimass.core.errors import EmptyDataError, SchemaMismatchError
 from aimass.core.sources.base import SourceBatch
-from aimass.core.sources.casting import cast_table
+from aimass.core.sources.casting import Fault, cast_together
 from aimass.core.sources.file_access import Opener, SourceFile, select_columns
 from aimass.core.sources.rejects import rejects
 from aimass.core.sources.streams import open_stream
@@ -67,6 +68,48 @@ class OrcStripes:
             yield table.slice(start, BATCH_ROWS)
 
 
+@dataclass(frozen=True)
+class ColumnarPiece:
+    """Some rows of a file.
+
+    Attributes
+    ----------
+    file : SourceFile
+        The file.
+    table : pyarrow.Table
+        The rows as the file holds them.
+    first_row : int
+        The number of the first one among those that were read of its group.
+    resume : list of int
+        Where its file goes on: group and batch.
+    """
+
+    file: SourceFile
+    table: pa.Table
+    first_row: int
+    resume: list[int]
+
+    @property
+    def size(self) -> int:
+        """Its bytes in memory."""
+        return int(self.table.nbytes)
+
+    @staticmethod
+    def assemble(pieces: Sequence[ColumnarPiece], schema: pa.Schema) -> SourceBatch:
+        """Return the rows of `pieces`, cast at once, and those that do not fit."""
+        rows, misfits = cast_together([piece.table for piece in pieces], schema)
+        rejected = [piece._rejects(faults) for piece, faults in zip(pieces, misfits, strict=True) if faults]
+        return SourceBatch(rows, pieces[-1].resume, pa.concat_tables(rejected) if rejected else None)
+
+    def _rejects(self, faults: Sequence[Fault]) -> pa.Table:
+        indices = [index for index, _ in faults]
+        group = self.resume[0] + 1
+        where = [f"{self.file.name}:row {self.first_row + index + 1} of group {group}" for index in indices]
+        found = self.table.take(indices).to_pylist()
+        raw = [json.dumps(row, default=str, ensure_ascii=False)[:RAW_CHARACTERS] for row in found]
+        return rejects(where, [reason for _, reason in faults], raw)
+
+
 class ColumnarRows:
     """Files of typed rows.
 
@@ -94,8 +137,8 @@ class ColumnarRows:
                     return found
         raise EmptyDataError(f"{files[0].uri} has no rows", expected="at least one row", uri=files[0].uri)
 
-    def read(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[SourceBatch]:
-        """Yield the rows of one file, after the place `at` (group and batch) where given."""
+    def pieces(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[ColumnarPiece]:
+        """Yield the rows of one file in bounded pieces, after the place `at` (group and batch) where given."""
         first_group, first_batch = at or (0, 0)
         with open_stream(file, self._opener) as stream:
             groups = self._open_groups(stream)
@@ -106,17 +149,7 @@ class ColumnarRows:
                     first_row = done
                     done += table.num_rows
                     if (group, index) >= (first_group, first_batch):
-                        yield _batch(table, schema, file, first_row, [group, index + 1])
-
-
-def _batch(table: pa.Table, schema: pa.Schema, file: SourceFile, first_row: int, resume: list[int]) -> SourceBatch:
-    rows, faults = cast_table(table.select(schema.names), schema)
-    if not faults:
-        return SourceBatch(rows=rows, resume=resume)
-    indices = [index for index, _ in faults]
-    where = [f"{file.name}:row {first_row + index + 1} of group {resume[0] + 1}" for index in indices]
-    raw = [json.dumps(row, default=str, ensure_ascii=False)[:RAW_CHARACTERS] for row in table.take(indices).to_pylist()]
-    return SourceBatch(rows=rows, resume=resume, rejects=rejects(where, [reason for _, reason in faults], raw))
+                        yield ColumnarPiece(file, table.select(schema.names), first_row, [group, index + 1])
 
 
 def _plain(field: pa.Field, file: SourceFile) -> pa.Field:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +15,8 @@ from aimass.core.sources.blocks import Block, Quoting
 from aimass.core.sources.file_access import SourceFile
 from aimass.core.sources.inference import infer_schema
 from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head, Sampled
+
+HEXADECIMAL = re.compile(rb"0[xX]")
 
 
 class Delimited:
@@ -42,24 +46,34 @@ class Delimited:
 
     def head(self, block: Block, file: SourceFile) -> Head:
         """Return the columns' names and where the rows begin."""
-        begins, ends = block.rows(self.quoting)
+        begin, end = self._first_row(block)
         mark = len(BYTE_ORDER_MARK) if block.data.startswith(BYTE_ORDER_MARK) else 0
-        if not len(begins):
+        if begin == end:
             return Head([], len(block.data), 1)
-        first = self._fields(block.data[max(mark, begins[0]) : ends[0]], file)
+        first = self._fields(block.data[max(mark, begin) : end], file)
         names = [name or f"column_{index}" for index, name in enumerate(first, 1)]
         if not self._has_header:
             return Head([f"column_{index}" for index in range(1, len(first) + 1)], mark, 1)
-        return Head(names, int(ends[0]), 1 + block.data.count(b"\n", 0, int(ends[0])))
+        return Head(names, end, 1 + block.data.count(b"\n", 0, end))
 
     def sample_schema(self, sample: Sequence[Sampled], rows: int) -> pa.Schema:
         """Guess the types of all columns."""
         first = sample[0].names
-        tables = [self.parse(one.block, one.names, first).table for one in sample if not one.block.fault]
+        wanted = _no_rows(first).schema
+        tables = [self.parse(one.block, one.names, wanted).table for one in sample if not one.block.fault]
         return infer_schema(pa.concat_tables([_no_rows(first), *tables]).slice(0, rows))
 
-    def parse(self, block: Block, names: Sequence[str], wanted: Sequence[str]) -> Cells:
-        """Return the fields as bytes: which of them are valid text is decided cell by cell."""
+    def parse(self, block: Block, names: Sequence[str], schema: pa.Schema) -> Cells:
+        """Return the fields with the types of `schema`; as bytes, to be judged cell by cell, where one does not fit."""
+        if not block.data.strip(b"\r\n"):
+            return Cells(_no_rows(schema.names), np.empty(0, dtype=np.int64), [])
+        # Arrow reads 0x1F as a number; in a table it is a code.
+        if not HEXADECIMAL.search(block.data):
+            with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                return self._read(block, names, schema)
+        return self._read(block, names, _no_rows(schema.names).schema)
+
+    def _read(self, block: Block, names: Sequence[str], schema: pa.Schema) -> Cells:
         invalid: list[tuple[int, str]] = []
 
         def note(row: csv.InvalidRow) -> str:
@@ -67,24 +81,31 @@ class Delimited:
             invalid.append((row.number - 1, f"too {kind} fields"))
             return "skip"
 
-        options = csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.large_binary()),
-            include_columns=list(wanted),
-            null_values=self._null_values,
-            strings_can_be_null=True,
-        )
-        if not block.data.strip(b"\r\n"):
-            return Cells(_no_rows(wanted), np.empty(0, dtype=np.int64), [])
+        types = dict.fromkeys(names, pa.large_binary()) | dict(zip(schema.names, schema.types, strict=True))
         table = csv.read_csv(
             pa.BufferReader(block.data),
             # One block, one thread: only then Arrow tells the numbers of the rows it refuses.
             read_options=csv.ReadOptions(use_threads=False, column_names=list(names), block_size=len(block.data) + 1),
             parse_options=csv.ParseOptions(**self._parsing, invalid_row_handler=note),
-            convert_options=options,
+            convert_options=csv.ConvertOptions(
+                column_types=types,
+                include_columns=list(schema.names),
+                null_values=self._null_values,
+                strings_can_be_null=True,
+            ),
         )
         is_valid = np.ones(table.num_rows + len(invalid), dtype=bool)
         is_valid[[number for number, _ in invalid]] = False
         return Cells(table, np.flatnonzero(is_valid), invalid)
+
+    def _first_row(self, block: Block) -> tuple[int, int]:
+        """Return begin and end of the first row that is not empty."""
+        first = len(block.data) - len(block.data.lstrip(b"\r\n"))
+        end = block.data.find(b"\n", first) + 1
+        if end and (self.quoting is None or self.quoting.quote not in block.data[:end]):
+            return first, end
+        begins, ends = block.rows(self.quoting)
+        return (int(begins[0]), int(ends[0])) if len(begins) else (0, 0)
 
     def _fields(self, row: bytes, file: SourceFile) -> list[str]:
         table = csv.read_csv(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import abc
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, Protocol
@@ -47,6 +47,7 @@ FORMATS: dict[str, Format] = {
 }
 NULL_VALUES = ("", "NA", "N/A", "NULL", "null", "NaN", "nan", "\\N")
 NAMES_TOLD = 5
+GATHER_BYTES = 4 << 20
 
 
 class FileRowsSettings(settings.Settings):
@@ -88,12 +89,34 @@ class FileRowsSettings(settings.Settings):
     )
 
 
+class _Piece(Protocol):
+    """Some rows of a file as it spells them.
+
+    Attributes
+    ----------
+    size : int
+        Its bytes.
+    resume : JSON-able
+        Where its file goes on.
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def resume(self) -> Any: ...
+
+    @staticmethod
+    def assemble(pieces: Sequence[Any], schema: pa.Schema) -> SourceBatch:
+        """Return the rows of `pieces`, all of this kind, cast at once, and those that do not fit."""
+
+
 class _Rows(Protocol):
     """One family of formats."""
 
     def schema(self, files: Sequence[SourceFile], columns: Sequence[str] | None = None) -> pa.Schema: ...
 
-    def read(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[SourceBatch]: ...
+    def pieces(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[_Piece]: ...
 
 
 class FileRowsSource(abc.ABC):
@@ -171,14 +194,31 @@ class FileRowsSource(abc.ABC):
         return [{**position, "files": share, "sample": files[:sampled], "before": None} for share in shares if share]
 
     def read(self, position: Any, resume: Any = None) -> Iterator[SourceBatch]:
-        """Yield the rows in batches of about 8 MiB of text or 16 MiB of typed data."""
+        """Yield the rows in batches of about 8 MiB of text or 16 MiB of typed data, those of small files together."""
         schema = self.schema(position)
+        gathered: list[tuple[int, _Piece]] = []
+        size = 0
+        with contextlib.closing(self._pieces(files_of(position), schema, resume)) as pieces:
+            for index, piece in pieces:
+                if gathered and type(piece) is not type(gathered[-1][1]):
+                    yield _batch(gathered, schema)
+                    gathered, size = [], 0
+                gathered.append((index, piece))
+                size += piece.size
+                if size >= GATHER_BYTES:
+                    yield _batch(gathered, schema)
+                    gathered, size = [], 0
+            if gathered:
+                yield _batch(gathered, schema)
+
+    def _pieces(
+        self, files: Sequence[SourceFile], schema: pa.Schema, resume: Any
+    ) -> Generator[tuple[int, _Piece], None, None]:
         first, at = (resume["file"], resume["at"]) if resume else (0, None)
-        files = files_of(position)[first:]
-        with contextlib.closing(self._fetched(files)) as opened:
-            for index, (file, content) in enumerate(opened, first):
-                for batch in self._rows(file, content).read(file, schema, at if index == first else None):
-                    yield SourceBatch(batch.rows, {"file": index, "at": batch.resume}, batch.rejects)
+        with contextlib.closing(self._fetched(files[first:])) as fetched:
+            for index, (file, content) in enumerate(fetched, first):
+                for piece in self._rows(file, content).pieces(file, schema, at if index == first else None):
+                    yield index, piece
 
     def _listed(self) -> Sequence[SourceFile]:
         try:
@@ -188,7 +228,7 @@ class FileRowsSource(abc.ABC):
                 return []
             raise
 
-    def _fetched(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, bytes | None]]:
+    def _fetched(self, files: Sequence[SourceFile]) -> Generator[tuple[SourceFile, bytes | None], None, None]:
         """Yield the files, each checked before and after it is read, small ones with their content where that pays."""
         small = [file for file in files if file.bytes <= SMALL_BYTES] if isinstance(self.files, ManyFiles) else []
         contents = self.files.fetch_many(small) if isinstance(self.files, ManyFiles) and small else iter(())
@@ -232,6 +272,13 @@ class FileRowsSource(abc.ABC):
             hint=f"Set {way_out}, or ingest all of it anew with mode full",
             names=list(names[:NAMES_TOLD]),
         )
+
+
+def _batch(gathered: Sequence[tuple[int, _Piece]], schema: pa.Schema) -> SourceBatch:
+    pieces = [piece for _, piece in gathered]
+    index, last = gathered[-1]
+    found = last.assemble(pieces, schema)
+    return SourceBatch(found.rows, {"file": index, "at": last.resume}, found.rejects)
 
 
 def _split_compression(name: str, wanted: Compression | None) -> tuple[str, Compression]:

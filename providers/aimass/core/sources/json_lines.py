@@ -56,14 +56,14 @@ class JsonLines:
             raise EmptyDataError("No line of the sample is a JSON object", expected="one JSON object a line")
         return pa.schema([(name, _type(seen, texts.get(name, []))) for name, seen in kinds.items()])
 
-    def parse(self, block: Block, names: Sequence[str], wanted: Sequence[str]) -> Cells:
+    def parse(self, block: Block, names: Sequence[str], schema: pa.Schema) -> Cells:
         """Return the values as text."""
         begins, ends = block.rows(None)
         lines = [block.data[begin:end] for begin, end in zip(begins, ends, strict=True)]
-        schema = dict.fromkeys(wanted, pl.String())
-        frames: list[pl.DataFrame] = [pl.DataFrame(schema=schema)]
+        texts = dict.fromkeys(schema.names, pl.String())
+        frames: list[pl.DataFrame] = [pl.DataFrame(schema=texts)]
         faults: list[Fault] = []
-        _parse_lines(lines, 0, schema, frames, faults)
+        _parse_lines(lines, 0, texts, frames, faults)
         is_valid = np.ones(len(lines), dtype=bool)
         is_valid[[index for index, _ in faults]] = False
         table = pl.concat(frames).to_arrow(compat_level=pl.CompatLevel.oldest())

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from aimass.core.errors import EmptyDataError, SchemaMismatchError, missing_column
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.blocks import Block, Quoting, blocks
-from aimass.core.sources.casting import Fault, cast_table
+from aimass.core.sources.casting import Fault, cast_together
 from aimass.core.sources.file_access import Opener, SourceFile, select_columns
 from aimass.core.sources.rejects import reject_table
 from aimass.core.sources.streams import Compression, open_stream
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SAMPLE_BYTES = 16 << 20
 HEAD_BYTES = 64 << 10
@@ -31,15 +29,15 @@ class Cells:
 
     Attributes
     ----------
-    table : pyarrow.Table
-        The rows that have the right shape.
+    table : pyarrow.Table, optional
+        The rows that have the right shape; None where there are no rows at all.
     numbers : array, shape (n_rows,), int64
         For each of them its index among all rows of the block.
     faults : list of (int, str)
         The other rows: index and reason.
     """
 
-    table: pa.Table
+    table: pa.Table | None
     numbers: npt.NDArray[np.int64]
     faults: list[Fault]
 
@@ -88,8 +86,53 @@ class Syntax(Protocol):
     def sample_schema(self, sample: Sequence[Sampled], rows: int) -> pa.Schema:
         """Guess columns and types from the first `rows` rows of `sample`."""
 
-    def parse(self, block: Block, names: Sequence[str], wanted: Sequence[str]) -> Cells:
-        """Return the columns `wanted` of the rows of `block`, whose columns are `names`, as text."""
+    def parse(self, block: Block, names: Sequence[str], schema: pa.Schema) -> Cells:
+        """Return the columns of `schema` of the rows of `block`, whose columns are `names`; where they fit, typed."""
+
+
+@dataclass(frozen=True)
+class TextPiece:
+    """A block of a file, parsed.
+
+    Attributes
+    ----------
+    file : SourceFile
+        The file.
+    block : Block
+        The bytes.
+    cells : Cells
+        Their rows.
+    quoting : Quoting, optional
+        How rows may hold line breaks.
+    """
+
+    file: SourceFile
+    block: Block
+    cells: Cells
+    quoting: Quoting | None
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+        return len(self.block.data)
+
+    @property
+    def resume(self) -> list[int]:
+        """Where its file goes on."""
+        return list(self.block.end)
+
+    @staticmethod
+    def assemble(pieces: Sequence[TextPiece], schema: pa.Schema) -> SourceBatch:
+        """Return the rows of `pieces`, cast at once, and those that do not fit."""
+        rows, misfits = cast_together([piece.cells.table for piece in pieces], schema)
+        rejected = [piece._rejects(found) for piece, found in zip(pieces, misfits, strict=True)]
+        tables = [table for table in rejected if table is not None]
+        return SourceBatch(rows, pieces[-1].resume, pa.concat_tables(tables) if tables else None)
+
+    def _rejects(self, misfits: Sequence[Fault]) -> pa.Table | None:
+        cells = self.cells
+        faults = cells.faults + [(int(cells.numbers[index]), reason) for index, reason in misfits]
+        return reject_table(self.file, self.block, self.quoting, sorted(faults)) if faults else None
 
 
 class TextRows:
@@ -125,19 +168,16 @@ class TextRows:
             raise EmptyDataError(f"{files[0].uri} has no rows", expected="at least one row", uri=files[0].uri)
         return select_columns(self._syntax.sample_schema(sample, self._sample_rows), columns, files[0])
 
-    def read(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[SourceBatch]:
-        """Yield the rows of one file, after the place `at` where given."""
+    def pieces(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[TextPiece]:
+        """Yield the rows of one file block by block, after the place `at` where given."""
         head = self._head(file)
         if head is None:
             return
         names = _matching(head.names, schema.names, file)
         offset, line = at or (head.offset, head.line)
         for block in self._blocks(file, offset, line):
-            cells = _no_cells(block.fault) if block.fault else self._syntax.parse(block, names, schema.names)
-            rows, misfits = cast_table(cells.table, schema) if cells.table is not None else (schema.empty_table(), [])
-            faults = cells.faults + [(int(cells.numbers[index]), reason) for index, reason in misfits]
-            rejects = reject_table(file, block, self._syntax.quoting, sorted(faults)) if faults else None
-            yield SourceBatch(rows=rows, resume=list(block.end), rejects=rejects)
+            cells = _no_cells(block.fault) if block.fault else self._syntax.parse(block, names, schema)
+            yield TextPiece(file, block, cells, self._syntax.quoting)
 
     def _head(self, file: SourceFile) -> Head | None:
         """Return what stands before the first row; None for a file without bytes."""

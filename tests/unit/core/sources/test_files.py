@@ -409,3 +409,25 @@ def test_partitions_share_the_files_and_the_types_of_the_whole(deps: Deps, tmp_p
     for share in shares:
         assert source(deps, tmp_path / "*.csv").schema(json.loads(json.dumps(share))).field("n").type == pa.float64()
     assert len(found.partitions(position, 100)) == 10
+
+
+def test_rows_of_many_small_files_come_together_and_rejects_keep_their_places(deps: Deps, tmp_path: Path) -> None:
+    for number in range(40):
+        bad = "x\n" if number % 7 == 3 else "\udcff\n" if number % 7 == 5 else ""
+        text = f"n\n{number}\n{bad}{number + 100}\n"
+        (tmp_path / f"{number:02d}.csv").write_bytes(text.encode("utf-8", "surrogateescape"))
+    (tmp_path / "99.jsonl").write_text('{"n": 7}\n{"n": "y"}\n')
+    found = source(deps, tmp_path / "*", types={"n": "integer"})
+    batches = list(found.read(found.position()))
+    assert len(batches) == 1
+    assert batches[0].rows.column("n").to_pylist() == [*(n for i in range(40) for n in (i, i + 100)), 7]
+    wheres = [row["where"] for row in batches[0].rejects.to_pylist()]
+    assert wheres == [*(f"{n:02d}.csv:3" for n in range(40) if n % 7 in (3, 5)), "99.jsonl:2"]
+
+
+@pytest.mark.parametrize("text", ["n,s\n0x1F,a\n", "n,s\n1,0x\n0x2,b\n", "n,s\n 7 ,a\n,b\n"])
+def test_fields_parsed_to_their_type_are_what_cell_by_cell_gives(deps: Deps, tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    rows, rejects = read(deps, tmp_path / "a.csv", types={"n": "integer", "s": "string"})
+    wanted = {"n,s\n0x1F,a\n": ([], 1), "n,s\n1,0x\n0x2,b\n": ([1], 1), "n,s\n 7 ,a\n,b\n": ([7, None], 0)}[text]
+    assert ([row["n"] for row in rows], len(rejects)) == wanted
