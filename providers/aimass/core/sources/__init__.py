@@ -9,6 +9,7 @@ SOURCES: Registry[type[Source]] = Registry(
     "source",
     {
         "files": "aimass.core.sources.files:FilesSource",
+        "mysql": "aimass.core.sources.mysql.source:MySqlSource",
         "kafka": "aimass.core.sources.kafka.source:KafkaSource",
         "hdfs": "aimass.core.sources.hdfs.source:HdfsSource",
         "mongodb": "aimass.core.sources.mongodb.source:MongoDbSource",

@@ -20,6 +20,8 @@ EXACT_PRECISION, EXACT_SCALE = 28, 10
 # polars, which reads our datasets, has no wider decimals: a DECIMAL of more digits stays text.
 MAX_PRECISION = 38
 
+TYPICAL_BYTES = 64
+
 _INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 32, "int": 32, "bigint": 64}
 _TEXT = {"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"}
 _BINARY = {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"}
@@ -82,6 +84,12 @@ class Column:
     def is_date(self) -> bool:
         """Whether it may hold dates such as 0000-00-00, which are none."""
         return self.sql_type in ("date", "datetime", "timestamp")
+
+    @property
+    def typical_bytes(self) -> int:
+        """About how many bytes a value has, to guess how many rows fit into memory."""
+        is_text = self.sql_type in _TEXT | _BINARY | _LONG_TYPES
+        return min(self.max_bytes or TYPICAL_BYTES, TYPICAL_BYTES) if is_text else 8
 
     @property
     def is_long(self) -> bool:

@@ -1,56 +1,14 @@
-"""How a MySQL server is reached, and what its errors mean."""
+"""How a MySQL server is reached."""
 
 from __future__ import annotations
 
-import contextlib
 import ssl
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Literal
 from urllib.parse import quote, urlencode
 
-import mysql.connector
-from mysql.connector import errorcode
-from mysql.connector.errors import Error
 from pydantic import Field, SecretStr
 
 from aimass.core.connections import ConnectionSettings
-from aimass.core.errors import (
-    AimassError,
-    ConfigError,
-    DataError,
-    NotAllowedError,
-    NotFoundError,
-    SchemaMismatchError,
-    UnreachableError,
-)
-
-if TYPE_CHECKING:
-    from mysql.connector.abstracts import MySQLConnectionAbstract
-
-# Times come as UTC, and text as UTF-8, whatever the server's settings are.
-SESSION = ("SET time_zone = '+00:00'",)
-
-_REFUSED = {
-    errorcode.ER_ACCESS_DENIED_ERROR,
-    errorcode.ER_DBACCESS_DENIED_ERROR,
-    errorcode.ER_TABLEACCESS_DENIED_ERROR,
-    errorcode.ER_COLUMNACCESS_DENIED_ERROR,
-    errorcode.ER_SPECIFIC_ACCESS_DENIED_ERROR,
-    errorcode.ER_ACCESS_DENIED_NO_PASSWORD_ERROR,
-    errorcode.ER_MUST_CHANGE_PASSWORD_LOGIN,
-    errorcode.ER_ACCOUNT_HAS_BEEN_LOCKED,
-    errorcode.ER_VIEW_INVALID,
-}
-_NOT_THERE = {errorcode.ER_NO_SUCH_TABLE, errorcode.ER_BAD_DB_ERROR, errorcode.ER_UNKNOWN_TABLE}
-_WRONG = {
-    errorcode.ER_PARSE_ERROR: ConfigError,
-    errorcode.ER_SYNTAX_ERROR: ConfigError,
-    errorcode.ER_BAD_FIELD_ERROR: SchemaMismatchError,
-    errorcode.ER_WRONG_FIELD_WITH_GROUP: ConfigError,
-    errorcode.ER_NON_UNIQ_ERROR: ConfigError,
-    errorcode.ER_DUP_FIELDNAME: ConfigError,
-    errorcode.ER_DIVISION_BY_ZERO: DataError,
-}
 
 
 class MySqlConnection(ConnectionSettings):
@@ -97,103 +55,3 @@ class MySqlConnection(ConnectionSettings):
     def authorities(self) -> str:
         """The file of authorities, the system's where none is set."""
         return self.tls_ca or ssl.get_default_verify_paths().cafile or ""
-
-
-@contextlib.contextmanager
-def session(connection: MySqlConnection) -> Iterator[MySQLConnectionAbstract]:
-    """Open a session that sees times in UTC; errors inside the block are ours.
-
-    Raises
-    ------
-    NotAllowedError
-        Name, password or rights are wrong.
-    UnreachableError
-        Nobody answers, or not in time, or stops answering.
-    ConfigError
-        The certificate is not to be trusted, or the server offers no TLS.
-    """
-    with translated_errors(connection):
-        opened = _open(connection)
-        try:
-            for statement in SESSION:
-                opened.cmd_query(statement)
-            yield opened
-        finally:
-            with contextlib.suppress(Error, OSError):
-                # close() would first read what is left of a result.
-                if opened.unread_result:
-                    opened.shutdown()
-                else:
-                    opened.close()
-
-
-def check(connection: MySqlConnection) -> str:
-    """Ask the server who it is; return its version. Raises what `session` raises."""
-    with session(connection) as opened:
-        return str(rows_of(opened, "SELECT VERSION()")[0][0])
-
-
-def rows_of(opened: MySQLConnectionAbstract, statement: str) -> list[tuple[Any, ...]]:
-    """Return the few rows of `statement`."""
-    with contextlib.closing(opened.cursor()) as cursor:
-        cursor.execute(statement)
-        return [tuple(row) for row in cursor.fetchall()]
-
-
-def _open(connection: MySqlConnection) -> MySQLConnectionAbstract:
-    tls: dict[str, Any] = {"ssl_disabled": True}
-    if connection.tls == "verified":
-        tls = {"ssl_ca": connection.authorities, "ssl_verify_cert": True, "ssl_verify_identity": True}
-    return mysql.connector.connect(
-        host=connection.host,
-        port=connection.port,
-        user=connection.user,
-        password=connection.password.get_secret_value(),
-        database=connection.database or None,
-        connection_timeout=connection.connect_timeout_s,
-        read_timeout=connection.read_timeout_s,
-        use_pure=True,
-        **tls,
-    )
-
-
-@contextlib.contextmanager
-def translated_errors(connection: MySqlConnection) -> Iterator[None]:
-    """Turn the errors of a connection's libraries into ours."""
-    try:
-        yield
-    except Error as error:
-        raise server_error(connection, error.errno or 0, error.msg or str(error)) from error
-    except OSError as error:
-        raise _unreachable(connection, str(error)) from error
-
-
-def server_error(connection: MySqlConnection, number: int, text: str) -> AimassError:
-    """Return our error for the server's error `number`; 0 where the number is unknown.
-
-    Wrong statements name no password, so the server's text may be told.
-    """
-    where = f"MySQL at {connection.address}"
-    if "SSL" in text or "certificate" in text.lower() or "Tls" in text:
-        return ConfigError(
-            f"{where} cannot be trusted: {text}",
-            expected=f"a certificate for {connection.host!r} that {connection.tls_ca or 'the system'} trusts",
-            hint="Name the authority's file in `tls_ca` and the host as the certificate names it, or set tls: off",
-        )
-    if number in _REFUSED:
-        return NotAllowedError(
-            f"{where} refuses the user {connection.user!r}: {text}",
-            hint="Check user and password of the connection; GRANT SELECT on what is to be read",
-        )
-    if number in _NOT_THERE:
-        return NotFoundError(f"{where} says: {text}", hint="Check the name of the table and of its schema")
-    if number in _WRONG:
-        return _WRONG[number](f"{where} says: {text}", hint="Check `table`, `query`, `columns` and `where`")
-    return _unreachable(connection, text)
-
-
-def _unreachable(connection: MySqlConnection, text: str) -> UnreachableError:
-    return UnreachableError(
-        f"The connection to MySQL at {connection.address} failed: {text}",
-        hint="Check host, port and that the server runs; the read goes on where it stopped when it is tried again",
-    )

@@ -17,13 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 import pyarrow as pa
 
 from aimass.core.errors import CorruptDataError, MissingDependencyError, UnreachableError
-from aimass.core.sources.mysql.connection import (
-    SESSION,
-    MySqlConnection,
-    server_error,
-    session,
-    translated_errors,
-)
+from aimass.core.sources.mysql.connection import MySqlConnection
+from aimass.core.sources.mysql.sessions import SESSION, server_error, session, translated_errors
 
 if TYPE_CHECKING:
     from mysql.connector.abstracts import MySQLConnectionAbstract

@@ -19,10 +19,9 @@ from aimass.core.sources.watermark import Key, Watermark
 
 FAULT = "_aimass_fault"
 ROWS_PER_RANGE = 65_536
+ROWS_PER_LONG_RANGE = 8_192
 BYTES_PER_RANGE = 16 << 20
 LATE_PER_STATEMENT = 500
-# Of a text whose length is not known, in bytes: only to guess how many rows fit.
-TYPICAL_BYTES = 64
 
 Fetch = Callable[[str], pa.Table]
 
@@ -175,8 +174,9 @@ class Selection:
     @cached_property
     def rows_per_range(self) -> int:
         """How many rows are read at once, if none is unusually long."""
-        width = sum(min(column.max_bytes or TYPICAL_BYTES, TYPICAL_BYTES) for column in self.columns)
-        return max(256, min(ROWS_PER_RANGE, BYTES_PER_RANGE // max(1, width)))
+        width = sum(column.typical_bytes for column in self.columns)
+        most = ROWS_PER_LONG_RANGE if self._long else ROWS_PER_RANGE
+        return max(256, min(most, BYTES_PER_RANGE // max(1, width)))
 
     @cached_property
     def _long(self) -> list[Column]:

@@ -14,10 +14,11 @@ from aimass.core.errors import ConfigError
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mysql.batches import to_batch
 from aimass.core.sources.mysql.columns import schema_of
-from aimass.core.sources.mysql.connection import MySqlConnection, rows_of, session
+from aimass.core.sources.mysql.connection import MySqlConnection
 from aimass.core.sources.mysql.engines import ConnectorEngine, Engine, fetched, make_engine
 from aimass.core.sources.mysql.keys import RowKey
 from aimass.core.sources.mysql.reading import Selection
+from aimass.core.sources.mysql.sessions import rows_of, session
 from aimass.core.sources.mysql.settings import MySqlSettings
 from aimass.core.sources.mysql.tables import Table, find_query, find_table
 from aimass.core.sources.mysql.watch import TableKeys

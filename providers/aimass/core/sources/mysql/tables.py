@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mysql.connector import FieldFlag, FieldType
 
-from aimass.core.errors import NotFoundError, missing_column, nearest_name
+from aimass.core.errors import ConfigError, NotFoundError, missing_column, nearest_name
 from aimass.core.sources.mysql.columns import Column, quoted
-from aimass.core.sources.mysql.connection import rows_of
+from aimass.core.sources.mysql.sessions import rows_of
 
 if TYPE_CHECKING:
     from mysql.connector.abstracts import MySQLConnectionAbstract
@@ -88,10 +88,16 @@ def find_table(opened: MySQLConnectionAbstract, database: str, name: str) -> Tab
 
     Raises
     ------
+    ConfigError
+        No schema is named.
     NotFoundError
         There is none, or the user may not see it; the nearest existing name is told.
     """
     database, name = name.split(".", 1) if "." in name else (database, name)
+    if not database:
+        raise ConfigError(
+            f"The table {name!r} is in no schema", expected=f"schema.{name}, or `database` in the connection"
+        )
     found = rows_of(
         opened,
         "SELECT column_name, data_type, column_type, numeric_precision, numeric_scale, is_nullable, "
