@@ -85,8 +85,8 @@ class Lockstep:
         self._bytes = np.frombuffer(padded, dtype=np.uint8)
         self._n = len(starts)
         self._found = [_Found() for _ in plan.columns]
-        self.is_odd = np.zeros(self._n, dtype=bool)
         ends = np.append(starts[1:], len(data)) - 1
+        self.is_odd = self._view("<i4")[starts] != ends + 1 - starts
         with np.errstate(over="ignore", invalid="ignore"):
             self._walk(plan.root, np.arange(self._n), starts + 4, ends)
             columns = [self._column(column, found) for column, found in zip(plan.columns, self._found, strict=True)]
@@ -103,6 +103,7 @@ class Lockstep:
     def _walk(self, node: Node, rows: Ints, at: Ints, ends: Ints) -> None:
         """Go through the fields of documents whose first ones begin at `at`, and which end at `ends`."""
         at = at.copy()
+        self.is_odd[rows[self._bytes[ends] != 0]] = True
         for _ in range(SWEEPS):
             for name, child in node.children.items():
                 is_here = self._has_key(at, name.encode()) & (at < ends)
@@ -130,7 +131,7 @@ class Lockstep:
 
     def _take(self, node: Node, rows: Ints, at: Ints, skip: int, limits: Ints) -> Ints:
         """Note the values of one field, or go into the documents there; return where the next fields begin."""
-        types, begins = self._bytes[at], at + skip
+        types, begins = self._bytes[at], np.minimum(at + skip, len(self._data) - PADDING)
         ends = begins + self._sizes(types, begins)
         is_bad = (ends > limits) | (ends < begins)
         if is_bad.any():
@@ -245,9 +246,11 @@ class Lockstep:
         return text, types == OBJECT_ID
 
     def _texts(self, types: npt.NDArray[np.uint8], begins: Ints) -> tuple[pa.Array, Bools]:
-        fits = (types == STRING) | (types == CODE) | (types == SYMBOL)
         # The length counts the zero byte at the end.
-        found = self._pieces(begins + 4, self._view("<i4")[begins].astype(np.int64) - 1, fits)
+        lengths = self._view("<i4")[begins].astype(np.int64) - 1
+        fits = ((types == STRING) | (types == CODE) | (types == SYMBOL)) & (lengths >= 0)
+        fits &= self._bytes[np.where(fits, begins + 4 + lengths, 0)] == np.where(fits, 0, self._bytes[0])
+        found = self._pieces(begins + 4, lengths, fits)
         try:
             return found.cast(pa.large_string()), fits
         except pa.ArrowInvalid:
@@ -262,9 +265,10 @@ class Lockstep:
         )
 
     def _binaries(self, types: npt.NDArray[np.uint8], begins: Ints) -> tuple[pa.Array, Bools]:
+        lengths = self._view("<i4")[begins].astype(np.int64)
         # Subtype 2 has a second length inside.
-        fits = (types == BINARY) & (self._bytes[np.minimum(begins + 4, len(self._bytes) - 1)] != 2)
-        return self._pieces(begins + 5, self._view("<i4")[begins].astype(np.int64), fits), fits
+        fits = (types == BINARY) & (lengths >= 0) & (self._bytes[begins + 4] != 2)
+        return self._pieces(begins + 5, lengths, fits), fits
 
     def _pieces(self, begins: Ints, lengths: Ints, fits: Bools) -> pa.Array:
         """Return pieces of the data; empty ones where nothing fits."""

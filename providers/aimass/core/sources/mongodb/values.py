@@ -49,6 +49,8 @@ def kind_of(value: Any) -> str:
     """Return the kind of column that holds `value` as it is; ``null``, ``document`` and ``array`` besides."""
     if value is None:
         return "null"
+    if isinstance(value, Code):
+        return "text" if value.scope is None else "json"
     if isinstance(value, Binary | bytes):
         return "uuid" if getattr(value, "subtype", 0) == UUID_SUBTYPE else "binary"
     return _KINDS.get(type(value), "json")
