@@ -159,7 +159,7 @@ def test_every_type_has_its_column() -> None:
         "d": 1.5,
         "b": True,
         "s": "text",
-        "at": datetime.datetime(2026, 1, 2, 3, 4, 5, 678000),
+        "at": datetime.datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=datetime.UTC),
         "ts": Timestamp(1_700_000_000, 7),
         "u": Binary(key.bytes, 4),
         "bin": b"\x00\x01",
