@@ -13,7 +13,7 @@ EXCEPTIONS: dict[str, tuple[type[AimassError], str]] = {
     "AuthorizationException": (NotAllowedError, "Grant the user of the connection access to it"),
     "AuthenticationException": (NotAllowedError, "Check the connection's user, token or Kerberos ticket"),
     "InvalidToken": (NotAllowedError, "Get a new token"),
-    "SafeModeException": (UnreachableError, "The NameNode leaves safe mode by itself once it knows its blocks; retry"),
+    "safe mode": (UnreachableError, "The NameNode leaves safe mode by itself once it knows its blocks; retry"),
     "StandbyException": (UnreachableError, "Name the active NameNode, or the name service of both"),
     "ChecksumError": (CorruptDataError, "Run hdfs fsck on the file, and restore it"),
     "DataTransferError": (UnreachableError, "Check that the DataNodes run, then retry"),
