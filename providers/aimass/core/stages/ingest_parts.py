@@ -17,9 +17,10 @@ from aimass.core.manifest import PARTITIONS, InputRef, Manifest, load_manifest
 from aimass.core.schemas import merge_schemas
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult, Target
 from aimass.core.stages.ingest import STAGE as INGEST
-from aimass.core.stages.ingest import result_of, with_earlier
+from aimass.core.stages.ingest import result_of
 from aimass.core.stages.ingest_chain import IngestStage, stands
 from aimass.core.stages.ingest_config import IngestConfig, IngestResult, open_source
+from aimass.core.stages.ingest_earlier import take_over
 from aimass.core.storage import text_digest
 
 
@@ -103,18 +104,15 @@ def _gather(config: IngestGatherConfig, deps: Deps, output: Output) -> IngestRes
     _check_complete(pieces, _partitions(output.target, deps))
     schemas = [schema_of(uri, manifest, deps.store) for uri, manifest in pieces]
     common = reduce(lambda one, other: merge_schemas(one, other).schema, schemas)
-    schema = with_earlier(config.ingest, deps, output, common)
-    earlier_rows = sum(part.rows for part in output.parts)
+    earlier = take_over(config.ingest, deps, output, common, rewrites=False)
     for number, ((uri, manifest), own) in enumerate(zip(pieces, schemas, strict=True)):
-        older = own != schema
-        output.adopt_parts(
-            [part.seen_from(output.uri, owner=uri, is_older=older) for part in manifest.parts if part.rows]
-        )
+        parts = [part for part in manifest.parts if part.rows]
+        older = own != earlier.schema
+        output.adopt_parts([part.seen_from(output.uri, owner=uri, is_older=older) for part in parts])
         output.inputs.append(InputRef(field=f"pieces.{number}", uri=uri, digest=manifest.digest))
-    output.dataset().declare(schema)
-    return _sum(
-        config.ingest, output, [IngestResult.model_validate(manifest.result) for _, manifest in pieces], earlier_rows
-    )
+    output.dataset().declare(earlier.schema)
+    results = [IngestResult.model_validate(manifest.result) for _, manifest in pieces]
+    return _sum(config.ingest, output, results, earlier.rows)
 
 
 def _sum(config: IngestConfig, output: Output, results: Sequence[IngestResult], earlier_rows: int) -> IngestResult:

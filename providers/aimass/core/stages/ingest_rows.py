@@ -20,6 +20,7 @@ from aimass.core.schemas import conform
 from aimass.core.settings import Settings
 from aimass.core.sources.base import Source, SourceBatch
 from aimass.core.stages.base import Output
+from aimass.core.stages.ingest_earlier import Earlier
 from aimass.core.stages.read_ahead import reading_ahead
 
 if TYPE_CHECKING:
@@ -117,13 +118,14 @@ class Pace:
         self._deps.progress.report(ProgressEvent(self._step, self._rows, total, "rows", said))
 
 
-def copy_rows(
-    source: Source, writer: DatasetWriter, output: Output, deps: Deps, *, schema: pa.Schema, name: str
-) -> tuple[int, Rejects]:
-    """Write what the source has at the output's position as rows of `schema`; return how many, and the rejects."""
-    writer.declare(schema)
+def copy_rows(source: Source, output: Output, deps: Deps, *, earlier: Earlier, name: str) -> tuple[int, Rejects]:
+    """Write what the source has at the output's position, after the earlier rows; return how many, and the rejects."""
+    writer = output.dataset()
+    writer.declare(earlier.schema)
     saved = writer.resume()
     state = _State.model_validate(saved) if saved else None
+    if state is None:
+        earlier.write_small(writer)
     rejects = Rejects(output, state)
     rows = state.rows if state else 0
     estimate = getattr(source, "estimate", None)
@@ -131,7 +133,7 @@ def copy_rows(
     with reading_ahead(lambda: source.read(output.position, state.resume if state else None)) as batches:
         for batch in batches:
             deps.failpoints.hit("batch_read")
-            rows += _write(batch, writer, rejects, schema)
+            rows += _write(batch, writer, rejects, earlier.schema)
             if writer.is_checkpoint_due:
                 rejects.flush()
                 now = _State(

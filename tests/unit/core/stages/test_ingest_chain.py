@@ -16,7 +16,7 @@ from aimass.core.errors import ConfigError, DataError, EmptyDataError, SchemaMis
 from aimass.core.gc import collect_garbage, find_garbage
 from aimass.core.manifest import load_manifest
 from aimass.core.sources import SOURCES
-from aimass.core.stages import STAGES
+from aimass.core.stages import STAGES, ingest_earlier
 from aimass.core.stages.ingest import STAGE, IngestConfig, IngestResult
 from aimass.core.stages.ingest_chain import chain_of
 from aimass.core.testing.failpoints import FailAt
@@ -233,6 +233,32 @@ def test_a_widened_type_is_read_as_the_wider_one(reads: Reads, deps: Deps) -> No
     reads.table.commit(7)
     with pytest.raises(SchemaMismatchError, match="'number' has become large_string"):
         reads.run(on_widened_type="accept")
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_many_small_parts_become_one(reads: Reads, deps: Deps, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest_earlier, "MANY_PARTS", 4)
+    monkeypatch.setattr(ingest_earlier, "SMALL_ROWS", 10)
+    reads.table.columns["late"] = pa.int16()
+    numbers = [1, 2, 3, 4]
+    counts = []
+    for number in range(5, 40):
+        if number == 20:
+            reads.table.columns["late"] = pa.int64()
+        if number == 30:
+            with pytest.raises(KeyboardInterrupt):
+                reads.run(failpoints=FailAt("part_staged"))
+        result = reads.run(on_widened_type="accept")
+        assert reads.numbers(result) == numbers
+        assert (result.rows, result.earlier_rows) == (len(numbers), len(numbers) - 1 if result.link else 0)
+        counts.append(len(load_manifest(deps.store, result.uri).parts))
+        reads.table.commit(number)
+        numbers.append(number)
+    assert max(counts) <= 9
+    garbage = find_garbage(deps.store, now=utc_now() + timedelta(days=999))
+    assert sum(item.kind == "unreferenced" for item in garbage) > 20
+    list(collect_garbage(deps.store, garbage))
+    assert reads.numbers(reads.run()) == numbers
 
 
 def test_an_empty_source_is_looked_at_again(reads: Reads) -> None:
