@@ -1,0 +1,105 @@
+"""What earlier incremental reads brought: their columns, by rules, and their rows, by reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from aimass.core.datasets import Dataset, DatasetWriter, schema_of
+from aimass.core.deps import Deps
+from aimass.core.errors import SchemaMismatchError
+from aimass.core.manifest import Part
+from aimass.core.schemas import Merged, conform, merge_schemas
+from aimass.core.stages.base import Output
+from aimass.core.stages.ingest_config import IngestConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+MANY_PARTS = 32
+SMALL_ROWS = 125_000
+SMALL_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The earlier reads, as a later one needs them.
+
+    Attributes
+    ----------
+    schema : pyarrow.Schema
+        The columns of all reads, the later one's included.
+    rows : int
+        Earlier rows that the output holds, by reference or written again.
+    small : list of Dataset
+        Parts so small and so many that their rows are written again as one part, before the new rows.
+    """
+
+    schema: pa.Schema
+    rows: int = 0
+    small: list[Dataset] = field(default_factory=list)
+
+    def write_small(self, writer: DatasetWriter) -> None:
+        """Write the rows of the small parts again, in their order."""
+        for dataset in self.small:
+            for rows in dataset.slices():
+                writer.write(conform(rows.collect().to_arrow(), self.schema))
+
+
+def take_over(config: IngestConfig, deps: Deps, output: Output, schema: pa.Schema, *, rewrites: bool = True) -> Earlier:
+    """Let `output` refer to the earlier rows, where they are wanted, and return what else is needed of them.
+
+    Without `rewrites`, it refers to small parts, too, however many.
+
+    Raises
+    ------
+    SchemaMismatchError
+        The columns have changed, and the rules do not accept that.
+    """
+    if output.target.previous is None:
+        return Earlier(schema)
+    folder, before = output.target.previous
+    merged = merge_schemas(schema_of(folder, before, deps.store), schema)
+    _check_rules(config, merged, folder)
+    if config.keep == "new":
+        return Earlier(merged.schema)
+    parts = [part for part in before.parts if part.rows]
+    small = list(_small(parts))[::-1] if rewrites else []
+    kept = parts[: len(parts) - len(small)]
+    output.adopt_parts([part.seen_from(output.uri, owner=folder, is_older=merged.is_wider) for part in kept])
+    pieces = [
+        Dataset(folder, before.model_copy(update={"parts": [part.model_copy(update={"is_older": False})]}), deps)
+        for part in small
+    ]
+    return Earlier(merged.schema, sum(part.rows for part in parts), pieces)
+
+
+def _small(parts: Sequence[Part]) -> Iterator[Part]:
+    """Yield the small parts at the end, last one first, if they are many.
+
+    Reads every minute would otherwise leave half a million parts a year, each named by every later manifest.
+    """
+    found = list(takewhile(lambda part: part.rows < SMALL_ROWS and part.bytes < SMALL_BYTES, reversed(parts)))
+    if len(found) >= MANY_PARTS:
+        yield from found
+
+
+def _check_rules(config: IngestConfig, merged: Merged, before: str) -> None:
+    """Raise SchemaMismatchError unless the rules accept all changes."""
+    changes = {
+        "on_added_column": ("added", merged.added),
+        "on_lost_column": ("lost", merged.lost),
+        "on_widened_type": ("widened", merged.widened),
+    }
+    wrong = {rule: change for rule, change in changes.items() if change[1] and getattr(config, rule) == "error"}
+    if wrong:
+        seen = "; ".join(f"{what} {', '.join(names)}" for what, names in wrong.values())
+        rules = " and ".join(f"`{rule}: accept`" for rule in wrong)
+        raise SchemaMismatchError(
+            f"The columns of the source {config.name!r} have changed: {seen}",
+            expected=f"the columns of the last read, {before}",
+            hint=f"Set {rules} to go on (rows without a value get null), or read it anew under another `name`",
+            changes={what: list(names) for what, names in wrong.values()},
+        )
