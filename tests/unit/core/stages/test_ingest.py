@@ -14,7 +14,7 @@ from aimass.core.datasets import open_dataset
 from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError, DataError, EmptyDataError
 from aimass.core.manifest import load_manifest
-from aimass.core.sources import blocks
+from aimass.core.sources import blocks, file_rows
 from aimass.core.stages.ingest import STAGE
 from aimass.core.testing.failpoints import FailAt, RecordingFailpoints
 
@@ -37,6 +37,7 @@ def rows_csv(tmp_path: Path) -> Path:
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     defaults: Any = blocks.blocks.__kwdefaults__
     monkeypatch.setattr(blocks.blocks, "__kwdefaults__", {**defaults, "block_bytes": 500})
+    monkeypatch.setattr(file_rows, "GATHER_BYTES", 1)
     monkeypatch.setattr(datasets, "ROWS_PER_CHECKPOINT", 150)
 
 
