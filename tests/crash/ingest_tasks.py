@@ -8,6 +8,7 @@ from aimass.core import datasets
 from aimass.core.deps import Deps, Runtime
 from aimass.core.errors import TransientError
 from aimass.core.sources import SOURCES
+from aimass.core.stages import ingest_earlier
 from aimass.core.stages.ingest import STAGE
 from aimass.core.testing.failpoints import KillAt
 
@@ -17,6 +18,7 @@ STAGE.preload()
 def ingest_task(request: dict[str, Any]) -> Any:
     """Read what is new; return the result, or ``{"error": …}`` where trying again later may help."""
     datasets.ROWS_PER_CHECKPOINT = request["rows_per_checkpoint"]
+    ingest_earlier.MANY_PARTS = 8
     for name, address in request.get("sources", {}).items():
         SOURCES.register(name, address)
     kill = {"failpoints": KillAt(**request["kill"])} if request.get("kill") else {}
