@@ -1,4 +1,4 @@
-"""A real Apache Kafka broker (KRaft, one node); AIMASS_TEST_KAFKA_URI (``host:port``) is used instead where it is set."""
+"""A real Apache Kafka broker (KRaft, one node); the one at AIMASS_TEST_KAFKA_URI is used instead where that is set."""
 
 from __future__ import annotations
 
@@ -57,6 +57,7 @@ broker.heartbeat.interval.ms=500
 message.max.bytes=33554432
 replica.fetch.max.bytes=33554432
 socket.request.max.bytes=67108864
+log.retention.ms=-1
 log.cleaner.backoff.ms=200
 log.retention.check.interval.ms=500
 log.initial.task.delay.ms=200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from kafka.errors import KafkaError, for_code
 
 from aimass.core.errors import AimassError, NotFoundError, UnreachableError, nearest_name
 from aimass.core.sources.kafka.connection import KafkaConnection, kafka_python_settings
-from aimass.core.sources.kafka.failures import is_refused, translated
+from aimass.core.sources.kafka.failures import not_authenticated, translated
+from aimass.core.sources.kafka.login import is_login_refused
 
 FIRST_TRY_S = 2.0
 Isolation = Literal["read_committed", "read_uncommitted"]
@@ -137,42 +137,25 @@ class Cluster:
         )
 
 
-class _Failures(logging.Handler):
-    """Keeps the last error that kafka-python only logs while it looks for a broker."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.last: Exception | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take note of an error."""
-        arguments = record.args if isinstance(record.args, tuple) else ()
-        self.last = next((each for each in arguments if isinstance(each, Exception)), self.last)
-
-
 def _connect(connection: KafkaConnection) -> KafkaAdminClient:
     """Return a client that has found a broker; a refused password is told at once, not after the whole time."""
-    failures, log = _Failures(), logging.getLogger("kafka.net.manager")
-    log.addHandler(failures)
     deadline = time.monotonic() + connection.timeout_s
-    try:
-        while True:
-            left = deadline - time.monotonic()
-            try:
-                return KafkaAdminClient(
-                    **kafka_python_settings(connection),
-                    bootstrap_timeout_ms=int(1000 * max(0.1, min(left, FIRST_TRY_S))),
-                )
-            except KafkaError as error:
-                last = failures.last or error
-                if is_refused(last):
-                    raise translated(last, address=connection.bootstrap_servers) from error
-                if left <= FIRST_TRY_S:
-                    raise UnreachableError(
-                        f"No broker of {connection.bootstrap_servers} answered within {connection.timeout_s:g} s: {last}",
-                        hint="Check host, port and security_protocol of the connection, and that the cluster runs",
-                    ) from error
-            except (OSError, ValueError) as error:
-                raise translated(error, address=connection.bootstrap_servers) from error
-    finally:
-        log.removeHandler(failures)
+    is_first = True
+    while True:
+        left = max(0.1, deadline - time.monotonic())
+        try:
+            return KafkaAdminClient(
+                **kafka_python_settings(connection),
+                bootstrap_timeout_ms=int(1000 * (min(left, FIRST_TRY_S) if is_first else left)),
+            )
+        except KafkaError as error:
+            if is_first and is_login_refused(connection):
+                raise not_authenticated(connection.bootstrap_servers) from error
+            if time.monotonic() >= deadline:
+                raise UnreachableError(
+                    f"No broker of {connection.bootstrap_servers} answered within {connection.timeout_s:g} s",
+                    hint="Check host, port and security_protocol of the connection, and that the cluster runs",
+                ) from error
+        except (OSError, ValueError) as error:
+            raise translated(error, address=connection.bootstrap_servers) from error
+        is_first = False

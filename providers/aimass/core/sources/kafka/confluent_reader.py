@@ -29,6 +29,8 @@ SETTINGS: dict[str, Any] = {
     "queued.max.messages.kbytes": 32 << 10,
     "receive.message.max.bytes": 100 << 20,
     "fetch.queue.backoff.ms": 10,
+    # What is read is there already. A fetch that waits at one partition's end would hold up the next one's first.
+    "fetch.wait.max.ms": 10,
     "log_level": 0,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
@@ -51,6 +52,8 @@ class KafkaConnection(ConnectionSettings):
 
 def kafka_python_settings(connection: KafkaConnection) -> dict[str, Any]:
     """Return what the clients of kafka-python are told to reach the cluster."""
+    # Below this level the library logs passwords: its configuration, and what it sends.
+    logging.getLogger("kafka").setLevel(logging.WARNING)
     found: dict[str, Any] = {
         "bootstrap_servers": [address.strip() for address in connection.bootstrap_servers.split(",")],
         "security_protocol": connection.security_protocol,

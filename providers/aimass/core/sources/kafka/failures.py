@@ -18,13 +18,7 @@ _REFUSED = (
     errors.SaslAuthenticationFailedError,
     errors.UnsupportedSaslMechanismError,
     errors.IllegalSaslStateError,
-    errors.AuthorizationError,
 )
-
-
-def is_refused(error: Exception) -> bool:
-    """Return whether `error` says that the user is not known, or may not do this."""
-    return isinstance(error, _REFUSED)
 
 
 def translated(error: Exception, *, address: str) -> AimassError:
@@ -32,7 +26,7 @@ def translated(error: Exception, *, address: str) -> AimassError:
     said = str(error).splitlines()[0] if str(error) else type(error).__name__
     if isinstance(error, errors.AuthorizationError):
         return not_authorised(address, said)
-    if is_refused(error):
+    if isinstance(error, _REFUSED):
         return not_authenticated(address)
     if isinstance(error, errors.UnknownTopicOrPartitionError):
         return NotFoundError(

@@ -140,7 +140,6 @@ def json_schema(
     values: Iterable[bytes | None],
     *,
     earlier: Mapping[str, str] | None,
-    columns: Sequence[str] | None,
 ) -> dict[str, str]:
     """Return the columns of a sample and their types, by their names in a configuration.
 
@@ -150,8 +149,6 @@ def json_schema(
         The sample; what is no object is passed over.
     earlier : mapping of str to str, optional
         What an earlier sample showed. A column that is absent now keeps its type, and one that now looks narrower.
-    columns : sequence of str, optional
-        The only columns that are wanted.
     """
     kinds: dict[str, set[str]] = {name: set() for name in earlier or ()}
     texts: dict[str, list[str]] = {}
@@ -165,8 +162,7 @@ def json_schema(
             kinds.setdefault(name, set()).update({kind} if kind else ())
             if kind == "str":
                 texts.setdefault(name, []).append(cell)
-    wanted = [name for name in kinds if columns is None or name in columns]
-    found = {name: _type(kinds[name], texts.get(name, [])) for name in wanted}
+    found = {name: _type(kinds[name], texts.get(name, [])) for name in kinds}
     return {name: _spelled(_wider(kind, (earlier or {}).get(name))) for name, kind in found.items()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -103,9 +104,9 @@ def share(sizes: Mapping[Partition, int], limit: int) -> dict[Partition, int]:
 
 def split(position: KafkaPosition, count: int) -> Iterator[KafkaPosition]:
     """Cut a position into at most `count` positions of nearly the same number of offsets."""
-    total, first = position.size(), 0
+    total = position.size()
     edges = [total * number // count for number in range(count + 1)]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         spans, first = [], 0
         for span in position.spans():
             start = span.start + max(0, begin - first)

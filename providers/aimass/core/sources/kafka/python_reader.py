@@ -15,7 +15,8 @@ from kafka.errors import (
 )
 
 from aimass.core.sources.kafka.connection import KafkaConnection, kafka_python_settings
-from aimass.core.sources.kafka.failures import lost, translated, unreachable
+from aimass.core.sources.kafka.failures import lost, not_authenticated, translated, unreachable
+from aimass.core.sources.kafka.login import is_login_refused
 from aimass.core.sources.kafka.messages import Messages, Span
 
 PIECE_MESSAGES = 10_000
@@ -50,11 +51,15 @@ class PythonReader:
                 bootstrap_timeout_ms=int(connection.timeout_s * 1000),
                 max_partition_fetch_bytes=8 << 20,
                 fetch_max_bytes=32 << 20,
+                # What is read is there already: no fetch need wait for more.
+                fetch_max_wait_ms=10,
                 # TCP and the broker check already; in Python this would take longer than all the rest.
                 check_crcs=False,
                 metrics_enabled=False,
             )
         except KafkaError as error:
+            if is_login_refused(connection):
+                raise not_authenticated(self._address) from error
             raise translated(error, address=self._address) from error
 
     def read(self, span: Span) -> Iterator[Messages]:

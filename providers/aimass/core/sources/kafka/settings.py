@@ -51,7 +51,7 @@ class KafkaSettings(settings.Settings):
     )
     start: Literal["earliest", "latest"] | datetime = Field(
         default="earliest",
-        description="Where the first read begins: earliest, latest, or a time (messages with that timestamp and later).",
+        description="Where the first read begins: earliest, latest, or a time (the first message with that timestamp).",
     )
     until: datetime | None = Field(
         default=None, description="Read only what came before the first message with this timestamp or a later one."

@@ -210,7 +210,7 @@ class KafkaSource:
         with closing(self._reader()) as reader:
             values = list(self._sample(reader, position, begins))
         known = earlier.columns if earlier else None
-        return json_schema(values, earlier=known, columns=self.settings.columns)
+        return json_schema(values, earlier=known)
 
     def _sample(self, reader: Reader, position: KafkaPosition, begins: dict[Any, int]) -> Iterator[bytes | None]:
         """Yield values from the beginning of each partition's part; from before it where all parts are empty."""
@@ -230,10 +230,10 @@ class KafkaSource:
             pieces = self._pieces(reader, span) if span.start < span.end else iter(())
             values = itertools.chain.from_iterable(piece.values for piece in pieces)
             for value in itertools.islice(values, share):
+                yield value
                 left -= len(value or b"")
                 if left < 0:
                     return
-                yield value
 
 
 def _partitions(position: KafkaPosition) -> list[Any]:
