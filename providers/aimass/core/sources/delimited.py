@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,8 +14,6 @@ from aimass.core.sources.blocks import Block, Quoting
 from aimass.core.sources.file_access import SourceFile
 from aimass.core.sources.inference import infer_schema
 from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head, Sampled
-
-HEXADECIMAL = re.compile(rb"0[xX]")
 
 
 class Delimited:
@@ -43,6 +40,7 @@ class Delimited:
         }
         self._has_header = has_header
         self._null_values = list(null_values)
+        self._headers: dict[bytes, list[str]] = {}
 
     def head(self, block: Block, file: SourceFile) -> Head:
         """Return the columns' names and where the rows begin."""
@@ -68,7 +66,7 @@ class Delimited:
         if not block.data.strip(b"\r\n"):
             return Cells(_no_rows(schema.names), np.empty(0, dtype=np.int64), [])
         # Arrow reads 0x1F as a number; in a table it is a code.
-        if not HEXADECIMAL.search(block.data):
+        if b"0x" not in block.data and b"0X" not in block.data:
             with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 return self._read(block, names, schema)
         return self._read(block, names, _no_rows(schema.names).schema)
@@ -108,18 +106,23 @@ class Delimited:
         return (int(begins[0]), int(ends[0])) if len(begins) else (0, 0)
 
     def _fields(self, row: bytes, file: SourceFile) -> list[str]:
-        table = csv.read_csv(
-            pa.BufferReader(row),
-            read_options=csv.ReadOptions(use_threads=False, autogenerate_column_names=True, block_size=len(row) + 1),
-            parse_options=csv.ParseOptions(**self._parsing),
-            convert_options=csv.ConvertOptions(default_column_type=pa.large_binary()),
-        )
-        try:
-            return [column[0].as_py().decode().strip() for column in table.columns]
-        except UnicodeDecodeError as error:
-            raise SchemaMismatchError(
-                f"The header of {file.uri} is not UTF-8: {error}", hint="Set `encoding`, for example latin-1 or gbk"
-            ) from error
+        """Return the fields of a first row; of many files it is often the same one."""
+        if row not in self._headers:
+            table = csv.read_csv(
+                pa.BufferReader(row),
+                read_options=csv.ReadOptions(
+                    use_threads=False, autogenerate_column_names=True, block_size=len(row) + 1
+                ),
+                parse_options=csv.ParseOptions(**self._parsing),
+                convert_options=csv.ConvertOptions(default_column_type=pa.large_binary()),
+            )
+            try:
+                self._headers = {row: [column[0].as_py().decode().strip() for column in table.columns]}
+            except UnicodeDecodeError as error:
+                raise SchemaMismatchError(
+                    f"The header of {file.uri} is not UTF-8: {error}", hint="Set `encoding`, for example latin-1 or gbk"
+                ) from error
+        return self._headers[row]
 
 
 def _no_rows(names: Sequence[str]) -> pa.Table:

@@ -133,6 +133,7 @@ class FileRowsSource(abc.ABC):
         self.settings = settings
         self._deps = deps
         self._schema: pa.Schema | None = None
+        self._delimiters: dict[str, Delimited] = {}
 
     @property
     @abc.abstractmethod
@@ -251,18 +252,20 @@ class FileRowsSource(abc.ABC):
             if compression != "none":
                 raise ConfigError(f"{file.uri} is a {kind} file in {compression}", expected="the plain file")
             return ColumnarRows(ParquetGroups if kind == "parquet" else OrcStripes, opened)
-        syntax = JsonLines() if kind == "json_lines" else self._delimited(stem)
+        syntax = JsonLines() if kind == "json_lines" else self._delimited("\t" if stem.endswith(".tsv") else ",")
         return TextRows(
             syntax, opened, compression=compression, encoding=wanted.encoding, sample_rows=wanted.sample_rows
         )
 
-    def _delimited(self, stem: str) -> Delimited:
-        return Delimited(
-            delimiter=self.settings.delimiter or ("\t" if stem.endswith(".tsv") else ","),
-            quote=self.settings.quote,
-            has_header=self.settings.header,
-            null_values=self.settings.null_values,
-        )
+    def _delimited(self, usual: str) -> Delimited:
+        if usual not in self._delimiters:
+            self._delimiters[usual] = Delimited(
+                delimiter=self.settings.delimiter or usual,
+                quote=self.settings.quote,
+                has_header=self.settings.header,
+                null_values=self.settings.null_values,
+            )
+        return self._delimiters[usual]
 
     def _refused(self, names: Sequence[str], what: str, way_out: str) -> DataError:
         more = f" (and {len(names) - 1:,} more files)" if len(names) > 1 else ""
