@@ -39,6 +39,8 @@ class MongoDb:
         On which port.
     database : str
         A database of the test's own.
+    is_own : bool
+        Whether the test started it, and may kill it.
     """
 
     def __init__(self, folder: Path, given: str | None = None) -> None:
@@ -48,7 +50,7 @@ class MongoDb:
         self.database = f"aimass_{uuid4().hex[:8]}"
         self._admin = (unquote(parts.username or ADMIN), unquote(parts.password or ADMIN_PASSWORD))
         self._folder = folder
-        self._is_given = given is not None
+        self.is_own = given is None
         self._stack = contextlib.ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -68,7 +70,7 @@ class MongoDb:
 
     def stop(self) -> None:
         """Drop the database, and end the server where it is the test's own."""
-        if self._is_given:
+        if not self.is_own:
             with self.admin() as client:
                 client.drop_database(self.database)
         elif self._process is not None:

@@ -33,6 +33,11 @@ def connection_type() -> dict[str, Any]:
                 "Authentication mechanism", "SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509 or PLAIN; agreed on when empty."
             ),
             "replica_set": _text("Replica set", "Its name."),
+            "is_direct": {
+                "label": "This host only",
+                "description": "Whether other members of the replica set are left alone, as through a tunnel.",
+                "schema": {"type": ["boolean", "null"], "default": False},
+            },
             "read_preference": {
                 "label": "Read preference",
                 "description": "Which members are read; primary when empty. A secondary may lag behind.",

@@ -19,6 +19,7 @@ FIELDS = (
     "auth_source",
     "auth_mechanism",
     "replica_set",
+    "is_direct",
     "read_preference",
     "tls",
     "ca_file",
@@ -34,6 +35,7 @@ DRIVER_FIELDS = {
     "authsource": "auth_source",
     "authmechanism": "auth_mechanism",
     "replicaset": "replica_set",
+    "directconnection": "is_direct",
     "readpreference": "read_preference",
     "tlscafile": "ca_file",
     "ssl_ca_certs": "ca_file",
@@ -41,7 +43,7 @@ DRIVER_FIELDS = {
 }
 """What the official provider's extra, options of the driver in any case, calls our fields."""
 INSECURE = ("allow_insecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames", "tlsinsecure")
-HARMLESS = ("retrywrites", "retryreads", "w", "appname", "maxpoolsize", "connecttimeoutms", "directconnection")
+HARMLESS = ("retrywrites", "retryreads", "w", "appname", "maxpoolsize", "connecttimeoutms")
 
 
 class MongoDbHook(BaseHook):

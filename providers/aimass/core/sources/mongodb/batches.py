@@ -11,7 +11,7 @@ import pyarrow as pa
 from aimass.core.errors import SchemaMismatchError
 from aimass.core.sources.casting import Fault, cast_table
 from aimass.core.sources.mongodb.columns import Plan
-from aimass.core.sources.mongodb.decoding import LateFieldError, decode_document, to_row, to_table
+from aimass.core.sources.mongodb.decoding import LateFieldError, decode_document, look_into, to_row, to_table
 from aimass.core.sources.mongodb.lockstep import Ints, Lockstep
 from aimass.core.sources.mongodb.values import MisfitError, to_json
 from aimass.core.sources.rejects import RAW_BYTES, rejects
@@ -120,7 +120,7 @@ class BatchDecoder:
 def _told(data: bytes) -> tuple[str, str]:
     """Return the ``_id`` of a document, and its text."""
     try:
-        document: dict[str, Any] = decode_document(data)
+        document: dict[str, Any] = look_into(data)
     except MisfitError:
         return "_id unknown", data[:RAW_BYTES].decode("utf-8", "backslashreplace")
     return f"_id {to_json(document.get('_id'))}", to_json(document)[:RAW_BYTES]

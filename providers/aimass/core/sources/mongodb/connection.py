@@ -44,6 +44,10 @@ class MongoDbConnection(ConnectionSettings):
         default=None, description="SCRAM-SHA-256, SCRAM-SHA-1, MONGODB-X509 or PLAIN; agreed on when empty."
     )
     replica_set: str | None = Field(default=None, description="Name of the replica set.")
+    is_direct: bool = Field(
+        default=False,
+        description="Whether only this host is spoken to, as through a tunnel, though it belongs to a replica set.",
+    )
     read_preference: Literal["primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"] = Field(
         default="primary", description="Which members are read; a secondary may lag, so rows may come late."
     )
@@ -158,6 +162,7 @@ def _refusal(error: OperationFailure, where: str, settings: MongoDbConnection) -
 def _client(settings: MongoDbConnection) -> Client:
     options: dict[str, Any] = {
         "replicaSet": settings.replica_set,
+        "directConnection": settings.is_direct or None,
         "authSource": settings.auth_source or ("admin" if settings.user else None),
         "authMechanism": settings.auth_mechanism,
         "username": settings.user,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bson
 import pyarrow as pa
@@ -11,6 +11,9 @@ from bson.errors import InvalidBSON
 
 from aimass.core.sources.mongodb.columns import EXTRA, Node, Plan
 from aimass.core.sources.mongodb.values import CODEC, MisfitError, described, to_json
+
+if TYPE_CHECKING:
+    from bson.codec_options import CodecOptions
 
 
 class LateFieldError(MisfitError):
@@ -27,10 +30,22 @@ class LateFieldError(MisfitError):
         self.field = field
 
 
+_LENIENT = CODEC.with_options(unicode_decode_error_handler="replace")
+
+
 def decode_document(data: bytes) -> dict[str, Any]:
-    """Return the document; raises MisfitError where its bytes are none."""
+    """Return the document; raises MisfitError where its bytes are none, or a text in it is not UTF-8."""
+    return _decoded(data, CODEC)
+
+
+def look_into(data: bytes) -> dict[str, Any]:
+    """Return the document, with what is not UTF-8 replaced: to see its key, or to show it to people."""
+    return _decoded(data, _LENIENT)
+
+
+def _decoded(data: bytes, codec: CodecOptions[dict[str, Any]]) -> dict[str, Any]:
     try:
-        return bson.decode(data, CODEC)
+        return bson.decode(data, codec)
     except (InvalidBSON, UnicodeDecodeError) as error:
         raise MisfitError("not valid text or not valid BSON") from error
 

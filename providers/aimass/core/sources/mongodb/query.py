@@ -11,7 +11,7 @@ from bson import Code, json_util
 
 from aimass.core.errors import ConfigError, DataError
 from aimass.core.sources.mongodb.batches import RawDocuments
-from aimass.core.sources.mongodb.decoding import decode_document
+from aimass.core.sources.mongodb.decoding import look_into
 from aimass.core.sources.mongodb.keys import ID, Documents, Order, both
 from aimass.core.sources.watermark import Key, Watermark
 
@@ -148,14 +148,18 @@ class Query:
     def sample(self, collection: Documents, order: Order, mark: Watermark, half: int) -> Iterator[dict[str, Any]]:
         """Yield the first and the last documents of a watermark, `half` of each: they change over the years."""
         if mark.late and not mark.has_range:
-            asked = [self.answers(collection, order, order.these(mark.late[:half]))]
-        else:
-            conditions = [order.after(mark.after)] if mark.after else []
-            conditions += [order.up_to(mark.to)] if mark.to else []
-            asked = [self.answers(collection, order, both(*conditions), limit=half, way=way) for way in (1, -1)]
-        for answers in asked:
-            for documents in answers:
-                yield from map(decode_document, documents)
+            yield from self._documents(self.answers(collection, order, order.these(mark.late[:half])))
+            return
+        condition = both(
+            *([order.after(mark.after)] if mark.after else []), *([order.up_to(mark.to)] if mark.to else [])
+        )
+        first = [*self._documents(self.answers(collection, order, condition, limit=half))]
+        yield from first
+        if len(first) == half:
+            yield from self._documents(self.answers(collection, order, condition, limit=half, way=-1))
+
+    def _documents(self, answers: Iterator[RawDocuments]) -> Iterator[dict[str, Any]]:
+        return (look_into(each) for documents in answers for each in documents)
 
 
 def check_one_to_one(pipeline: Sequence[dict[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from aimass.core.sources.mongodb import keys
 from aimass.core.sources.mongodb.batches import BatchDecoder, RawDocuments
 from aimass.core.sources.mongodb.columns import Column, Plan, infer, merge, with_types
 from aimass.core.sources.mongodb.connection import MongoDbConnection, check_exists, connected, moment_of
-from aimass.core.sources.mongodb.decoding import decode_document
+from aimass.core.sources.mongodb.decoding import look_into
 from aimass.core.sources.mongodb.keys import ANY, ID, CollectionKeys, Documents, KeyField, Order
 from aimass.core.sources.mongodb.query import Query, check_unique, from_text, parse
 from aimass.core.sources.mongodb.values import CODEC
@@ -223,7 +223,7 @@ class MongoDbSource:
             found = self._query.answers(collection, order, order.these(wanted))
             raw = RawDocuments(b"".join(part.data for part in found))
             # One that was touched since has another key, and comes under that one.
-            yield raw.where([order.key(decode_document(each)) in wanted for each in raw]), {"late": start + len(wanted)}
+            yield raw.where([order.key(look_into(each)) in wanted for each in raw]), {"late": start + len(wanted)}
 
     def _range(
         self, collection: Documents, order: Order, watermark: Watermark, start: Any
@@ -231,13 +231,13 @@ class MongoDbSource:
         """Yield the documents between the watermark's keys that are this position's, after the key `start`."""
         before = start
         for raw in self._query.range(collection, order, watermark, start):
-            last = order.key(decode_document(raw[len(raw) - 1]))
+            last = order.key(look_into(raw[len(raw) - 1]))
             if self._query.is_free:
-                found = [order.key(decode_document(each)) for each in raw]
+                found = [order.key(look_into(each)) for each in raw]
                 check_unique([before, *found])
             before = last
             if watermark.floor is not None and last[0] > watermark.floor:
-                raw = raw.where(watermark.takes([order.key(decode_document(each)) for each in raw]))
+                raw = raw.where(watermark.takes([order.key(look_into(each)) for each in raw]))
             yield raw, {"key": last}
 
     # --- the server -------------------------------------------------------------------------------------------------

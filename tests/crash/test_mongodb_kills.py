@@ -1,0 +1,85 @@
+"""Documents that keep coming while reads of them, and the server, are killed: each document is read once."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from bson import ObjectId
+from pymongo.errors import PyMongoError
+
+from tests.crash.ingest_kills import prove_exactly_once
+from tests.services.mongodb import MongoDb, mongodb_server
+
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.integration("mongodb")]
+DOCUMENTS = 2
+WRITTEN_SHARE = 0.2
+BEHIND_S = 20
+EVERY_NTH = 10
+
+
+class LiveCollection:
+    """A collection into which two clients write, one of them with a clock that is behind."""
+
+    key = "_id"
+    modules = ("aimass.core.sources.mongodb.source",)
+
+    def __init__(self, server: MongoDb, seed: int) -> None:
+        source = {"type": "mongodb", "collection": "live", "cursor": "_id", "batch_documents": 50}
+        self.config: dict[str, Any] = {"source": source}
+        self.connections: dict[str, Any] = {"aimass_mongodb": server.connection(timeout_s=2)}
+        self._server = server
+        self._draw = random.Random(seed)
+        self._written = 0
+        self._client = server.admin()
+        self._collection = self._client[server.database].live
+
+    def write(self) -> None:
+        # The stand-in looks through the whole collection for each question: that must stay small.
+        if self._draw.random() > WRITTEN_SHARE and self._written:
+            return
+        now_s = int(time.time()) - (BEHIND_S if self._draw.random() < 1 / 3 else 0)
+        ids = [ObjectId(now_s.to_bytes(4, "big") + self._draw.randbytes(8)) for _ in range(DOCUMENTS)]
+        numbers = range(self._written, self._written + DOCUMENTS)
+        self._written += DOCUMENTS
+        documents = [{"_id": each, "n": n, "in": {"text": f"text {n}"}} for each, n in zip(ids, numbers, strict=True)]
+        try:
+            self._collection.insert_many(documents)
+        except PyMongoError:
+            # The server is down on purpose; what it took of these, the truth will tell.
+            return
+
+    def truth(self) -> pl.DataFrame:
+        found = self._collection.find().sort("_id", 1)
+        rows = [{"_id": str(each["_id"]), "n": each["n"], "in.text": each["in"]["text"]} for each in found]
+        return pl.DataFrame(rows, schema={"_id": pl.String, "n": pl.Int64, "in.text": pl.String})
+
+    def restart(self, number: int) -> None:
+        """Kill the server now and then, and start it again."""
+        if number % EVERY_NTH == EVERY_NTH - 1:
+            self._server.kill()
+            self._server.start()
+
+    def close(self) -> None:
+        """Let go of the server."""
+        self._client.close()
+
+
+@pytest.mark.timeout(0)
+def test_documents_are_read_once(
+    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    points, seed = request.config.getoption("--crash-points"), request.config.getoption("--crash-seed")
+    with mongodb_server(tmp_path) as server:
+        live = LiveCollection(server, seed)
+        disturb = live.restart if server.is_own else None
+        histogram = prove_exactly_once(live, points=points, seed=seed, folder=tmp_path / "reads", disturb=disturb)
+        rows = live.truth().height
+        live.close()
+    with capsys.disabled():
+        print(f"\n{histogram.total()} kills, seed {seed}; {rows:,} documents, none lost, none doubled")
+        print(histogram.text())
