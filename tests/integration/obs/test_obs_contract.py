@@ -364,3 +364,24 @@ def test_no_secret_reaches_manifests_or_logs(bucket: Bucket, caplog: pytest.LogC
         assert secret not in caplog.text
         assert not any(secret.encode() in data for data in written)
         assert secret not in repr(deps)
+
+
+def test_a_dataset_is_handed_over_to_a_bucket_once(bucket: Bucket, rows: Read) -> None:
+    from aimass.core.stages import export
+    from aimass.core.stages.export import ExportConfig
+    from aimass.core.testing.datasets import publish_rows
+
+    deps = bucket.deps(bucket.server.virtual())
+    destination = {"type": "obs", "uri": f"obs://{bucket.name}/{bucket.prefix}out"}
+    config = ExportConfig(dataset=publish_rows(deps, {"train": FRAME}), destination=destination, format="csv")
+    result = export.run(config, deps)
+    assert len(rows(bucket.source("out/*.csv"))) == FRAME.height
+    assert export.run(config, deps).reused
+    obstore.delete(bucket.store, f"{bucket.prefix}out/_SUCCESS")
+    assert not export.run(config, deps).reused
+    assert sorted(
+        file["path"] for page in obstore.list(bucket.store, f"{bucket.prefix}out") for file in page
+    ) == sorted(f"{bucket.prefix}out/{name}" for name in ("_SUCCESS", *result.files))
+    denied = bucket.deps(bucket.server.connection(READER))
+    with pytest.raises(NotAllowedError, match="AccessDenied"):
+        export.run(config.model_copy(update={"format": "parquet", "on_existing": "replace"}), denied)

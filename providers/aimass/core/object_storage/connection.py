@@ -14,9 +14,25 @@ Protocol = Literal["obs", "s3"]
 Addressing = Literal["virtual", "path"]
 Credentials = Literal["keys", "chain", "environment", "ecs", "oidc", "anonymous"]
 
+SCHEMES = ("obs", "s3")
 ONLY_OBS = ("environment", "ecs", "oidc")
 OBS_HOST = re.compile(r"obs\.([a-z0-9-]+)\.myhuaweicloud\.(com|eu)")
 S3_REGION = "us-east-1"
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Return bucket and key of ``obs://bucket/key`` or ``s3://bucket/key``, without a slash at the key's end.
+
+    Raises
+    ------
+    ValueError
+        It is another kind of address, or names no bucket.
+    """
+    scheme, separator, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme not in SCHEMES or not separator or not re.fullmatch(r"[A-Za-z0-9._-]+", bucket):
+        raise ValueError("not obs://<bucket>/<key>")
+    return bucket, key.rstrip("/")
 
 
 class ObsConnection(ConnectionSettings):

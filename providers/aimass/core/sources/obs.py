@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from aimass.core import settings
 from aimass.core.errors import MissingDependencyError, NotFoundError
-from aimass.core.object_storage.connection import ObsConnection
+from aimass.core.object_storage.connection import ObsConnection, split_uri
 from aimass.core.settings import ConnectionId
 from aimass.core.sources.file_access import (
     FileAccess,
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from aimass.core.object_storage.listing import Listed
 
 CONCURRENCY = 24
-SCHEMES = ("obs", "s3")
 
 
 class _Place(settings.Settings):
@@ -49,9 +48,7 @@ class _Place(settings.Settings):
     @field_validator("uri")
     @classmethod
     def _names_a_bucket(cls, value: str) -> str:
-        scheme, separator, rest = value.partition("://")
-        bucket, _, key = rest.partition("/")
-        if scheme not in SCHEMES or not separator or not bucket or has_wildcard(bucket) or not key:
+        if not split_uri(value)[1]:
             raise ValueError("not obs://<bucket>/<key or pattern>")
         return value
 
@@ -102,7 +99,7 @@ class ObsFiles:
     def list(self, pattern: str) -> list[SourceFile]:
         """Return the objects that `pattern` names."""
         base = fixed_folder(pattern)
-        listed = self._listing.list_objects(self._connection, _bucket(pattern), fixed_prefix(_key(pattern)))
+        listed = self._listing.list_objects(self._connection, split_uri(pattern)[0], fixed_prefix(_key(pattern)))
         if not has_wildcard(pattern):
             # Of all keys that begin so, the key itself comes first.
             found = [file for file in self._files(islice(listed, 1), base) if file.uri == pattern]
@@ -134,7 +131,7 @@ class ObsFiles:
                 threads.shutdown(wait=False, cancel_futures=True)
 
     def _range(self, file: SourceFile, start: int, stop: int) -> bytes:
-        bucket, key = _bucket(file.uri), _key(file.uri)
+        bucket, key = split_uri(file.uri)[0], _key(file.uri)
         options = {"if_match": f'"{file.version}"', **({"range": (start, stop)} if stop - start < file.bytes else {})}
         try:
             with self._asking(f"reading {file.uri}"):
@@ -159,12 +156,8 @@ class ObsFiles:
     def _names(self, folder: str) -> list[str]:
         """Return the names right below `folder`, those of folders with a slash."""
         key = _key(folder)
-        below = self._listing.names_in(self._connection, _bucket(folder), f"{key}/" if key else "")
+        below = self._listing.names_in(self._connection, split_uri(folder)[0], f"{key}/" if key else "")
         return sorted({name.partition("/")[0] + ("/" if "/" in name else "") for name in below})
-
-
-def _bucket(uri: str) -> str:
-    return uri.partition("://")[2].partition("/")[0]
 
 
 def _key(uri: str) -> str:

@@ -28,5 +28,6 @@ STAGES: Registry[Stage[Any, Any]] = Registry(
         "monitor": "aimass.core.stages.monitor:STAGE",
         "rollback": "aimass.core.stages.rollback:STAGE",
         "predict": "aimass.core.stages.predict:STAGE",
+        "export": "aimass.core.stages.export:STAGE",
     },
 )
