@@ -12,13 +12,14 @@ import io
 from collections.abc import Generator, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
-from typing import IO, TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
 from aimass.core import settings
 from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError, DataError, NotFoundError
+from aimass.core.settings import OUTSIDE_KEY
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.casting import apply_overrides
 from aimass.core.sources.columnar import ColumnarRows, OrcStripes, ParquetGroups
@@ -77,12 +78,12 @@ class FileRowsSettings(settings.Settings):
     sample_rows: int = Field(
         default=100_000, ge=1, description="Rows from which types are inferred (16 MiB of text at most)."
     )
-    on_changed_file: Literal["error", "read_again"] = Field(
+    on_changed_file: Annotated[Literal["error", "read_again"], OUTSIDE_KEY] = Field(
         default="error",
         description="What an incremental run does with a file that was read before and has other bytes now: fail, or "
         "take all its rows as new ones.",
     )
-    on_vanished_file: Literal["error", "accept"] = Field(
+    on_vanished_file: Annotated[Literal["error", "accept"], OUTSIDE_KEY] = Field(
         default="error",
         description="What an incremental run does when a file that was read before is gone: fail, or keep its rows and "
         "forget the file.",

@@ -98,10 +98,13 @@ class Output:
         self._files: dict[str, File] = {}
         self._writers: list[DatasetWriter] = []
 
-    def dataset(self, *, tags: dict[str, dict[str, str]] | None = None) -> DatasetWriter:
-        """Return the writer of this output's rows; the stage closes it by returning."""
-        deps, position = self._deps, self.position
-        of = "" if position is None else text_digest(position)[:KEY_DIGITS]
+    def dataset(self, *, tags: dict[str, dict[str, str]] | None = None, read_from: Any = None) -> DatasetWriter:
+        """Return the writer of this output's rows; the stage closes it by returning.
+
+        What an earlier attempt wrote is gone on with only if the position and `read_from` (JSON-able) are the same.
+        """
+        deps = self._deps
+        of = text_digest([self.position, read_from])[:KEY_DIGITS]
         writer = DatasetWriter(deps.store, self.uri, failpoints=deps.failpoints, tags=tags, resumes=of)
         self._writers.append(writer)
         return writer

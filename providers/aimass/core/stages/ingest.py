@@ -15,7 +15,7 @@ from aimass.core.stages.ingest_chain import IngestStage
 from aimass.core.stages.ingest_config import IngestConfig as IngestConfig
 from aimass.core.stages.ingest_config import IngestResult as IngestResult
 from aimass.core.stages.ingest_config import open_source
-from aimass.core.stages.ingest_earlier import take_over
+from aimass.core.stages.ingest_earlier import doubles_before, take_over, texts_before
 from aimass.core.stages.ingest_rows import EXAMPLES, copy_rows
 
 if TYPE_CHECKING:
@@ -23,12 +23,30 @@ if TYPE_CHECKING:
 
 
 def _ingest(config: IngestConfig, deps: Deps, output: Output) -> IngestResult:
-    source = open_source(config, deps)
-    earlier = take_over(config, deps, output, _schema(source, output, deps))
-    rows, rejects = copy_rows(source, output, deps, earlier=earlier, name=config.name)
+    config, source, schema = _open(config, deps, output)
+    earlier = take_over(config, deps, output, schema)
+    rows, rejects = copy_rows(source, output, deps, earlier=earlier, config=config)
     return result_of(
         config, output, rows=rows, earlier_rows=earlier.rows, reasons=rejects.reasons, examples=rejects.examples
     )
+
+
+def _open(config: IngestConfig, deps: Deps, output: Output) -> tuple[IngestConfig, Source, pa.Schema]:
+    """Return the source and its schema, inferred types being those of the earlier reads where values fit them."""
+    source = open_source(config, deps)
+    if output.target.previous is None:
+        return config, source, normal_schema(source.schema(output.position))
+    before = schema_of(*output.target.previous, deps.store)
+    try:
+        schema = normal_schema(source.schema(output.position))
+        as_text = texts_before(config, before, schema)
+        if as_text is not None:
+            config, source = as_text, open_source(as_text, deps)
+            schema = normal_schema(source.schema(output.position))
+    except EmptyDataError:
+        # Nothing that is new is a row, so the columns are the earlier ones.
+        schema = before
+    return config, source, doubles_before(before, schema)
 
 
 def result_of(
@@ -52,16 +70,6 @@ def result_of(
         reject_examples=list(examples[:EXAMPLES]),
         max_reject_share=config.max_reject_share,
     )
-
-
-def _schema(source: Source, output: Output, deps: Deps) -> pa.Schema:
-    try:
-        return normal_schema(source.schema(output.position))
-    except EmptyDataError:
-        if output.target.previous is None:
-            raise
-        # Nothing that is new is a row, so the columns are the earlier ones.
-        return schema_of(*output.target.previous, deps.store)
 
 
 def _refusal(result: IngestResult) -> AimassError | None:

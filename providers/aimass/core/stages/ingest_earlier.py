@@ -12,6 +12,7 @@ from aimass.core.deps import Deps
 from aimass.core.errors import SchemaMismatchError
 from aimass.core.manifest import Part
 from aimass.core.schemas import Merged, conform, merge_schemas
+from aimass.core.sources import SOURCES
 from aimass.core.stages.base import Output
 from aimass.core.stages.ingest_config import IngestConfig
 
@@ -74,6 +75,35 @@ def take_over(config: IngestConfig, deps: Deps, output: Output, schema: pa.Schem
         for part in small
     ]
     return Earlier(merged.schema, sum(part.rows for part in parts), pieces)
+
+
+def texts_before(config: IngestConfig, before: pa.Schema, now: pa.Schema) -> IngestConfig | None:
+    """Return `config` with the type string for columns that were text before and now look like something else.
+
+    None where there is no such column, or the source's types cannot be set. Among the rows of one read there may be
+    nothing but digits.
+    """
+    import pyarrow as pa
+
+    names = [name for name in now.names if name in before.names and pa.types.is_large_string(before.field(name).type)]
+    other = {name: "string" for name in names if not pa.types.is_large_string(now.field(name).type)}
+    told = config.source.get("types") or {}
+    can_be_set = "types" in SOURCES.load(config.source["type"]).Settings.model_fields
+    if not other or other.keys() <= told.keys() or not can_be_set:
+        return None
+    return config.model_copy(update={"source": {**config.source, "types": {**other, **told}}})
+
+
+def doubles_before(before: pa.Schema, now: pa.Schema) -> pa.Schema:
+    """Return `now` with doubles for integers that were doubles before; each value is checked when it is cast."""
+    import pyarrow as pa
+
+    def settled(field: pa.Field) -> pa.Field:
+        earlier = before.field(field.name).type if field.name in before.names else None
+        was_double = earlier == pa.float64() and pa.types.is_integer(field.type)
+        return pa.field(field.name, earlier) if was_double else field
+
+    return pa.schema([settled(field) for field in now])
 
 
 def _small(parts: Sequence[Part]) -> Iterator[Part]:

@@ -20,6 +20,7 @@ from aimass.core.schemas import conform
 from aimass.core.settings import Settings
 from aimass.core.sources.base import Source, SourceBatch
 from aimass.core.stages.base import Output
+from aimass.core.stages.ingest_config import IngestConfig
 from aimass.core.stages.ingest_earlier import Earlier
 from aimass.core.stages.read_ahead import reading_ahead
 
@@ -118,9 +119,11 @@ class Pace:
         self._deps.progress.report(ProgressEvent(self._step, self._rows, total, "rows", said))
 
 
-def copy_rows(source: Source, output: Output, deps: Deps, *, earlier: Earlier, name: str) -> tuple[int, Rejects]:
+def copy_rows(
+    source: Source, output: Output, deps: Deps, *, earlier: Earlier, config: IngestConfig
+) -> tuple[int, Rejects]:
     """Write what the source has at the output's position, after the earlier rows; return how many, and the rejects."""
-    writer = output.dataset()
+    writer = output.dataset(read_from=config.source)
     writer.declare(earlier.schema)
     saved = writer.resume()
     state = _State.model_validate(saved) if saved else None
@@ -129,7 +132,7 @@ def copy_rows(source: Source, output: Output, deps: Deps, *, earlier: Earlier, n
     rejects = Rejects(output, state)
     rows = state.rows if state else 0
     estimate = getattr(source, "estimate", None)
-    pace = Pace(deps, f"reading {name}", done=rows, total=estimate(output.position) if estimate else None)
+    pace = Pace(deps, f"reading {config.name}", done=rows, total=estimate(output.position) if estimate else None)
     with reading_ahead(lambda: source.read(output.position, state.resume if state else None)) as batches:
         for batch in batches:
             deps.failpoints.hit("batch_read")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from aimass.core import settings
-from aimass.core.settings import ConnectionId, Location
+from aimass.core.settings import OUTSIDE_KEY, ConnectionId, Location
 
 ValueFormat = Literal["json", "avro", "protobuf", "raw"]
 Engine = Literal["auto", "kafka-python", "confluent"]
@@ -56,24 +56,24 @@ class KafkaSettings(settings.Settings):
     until: datetime | None = Field(
         default=None, description="Read only what came before the first message with this timestamp or a later one."
     )
-    max_messages: int | None = Field(
+    max_messages: Annotated[int | None, OUTSIDE_KEY] = Field(
         default=None, ge=1, description="At most so many offsets a read; the next incremental read goes on there."
     )
     isolation: Literal["read_committed", "read_uncommitted"] = Field(
         default="read_committed",
         description="read_committed: only what transactions committed, up to the first that is still open.",
     )
-    on_poison: Literal["reject", "error"] = Field(
+    on_poison: Annotated[Literal["reject", "error"], OUTSIDE_KEY] = Field(
         default="reject", description="What is done about a message that cannot be decoded."
     )
     on_tombstone: Literal["reject", "skip", "row"] = Field(
         default="reject", description="What is done about a message without a value; row: a row of nulls."
     )
-    on_lost: Literal["error", "accept"] = Field(
+    on_lost: Annotated[Literal["error", "accept"], OUTSIDE_KEY] = Field(
         default="error",
         description="What is done when messages were deleted before they were read; accept: a reject tells which.",
     )
-    on_recreated: Literal["error", "accept"] = Field(
+    on_recreated: Annotated[Literal["error", "accept"], OUTSIDE_KEY] = Field(
         default="error",
         description="What is done when a topic was deleted and made anew; accept: it is read from its beginning.",
     )
@@ -86,7 +86,7 @@ class KafkaSettings(settings.Settings):
     sample_rows: int = Field(
         default=10_000, ge=1, description="Messages from which the columns of JSON are inferred (16 MiB at most)."
     )
-    engine: Engine = Field(
+    engine: Annotated[Engine, OUTSIDE_KEY] = Field(
         default="auto", description="The client library; auto: confluent-kafka where it is installed."
     )
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field
 from aimass.core import settings
 from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError, EmptyDataError, missing_column
-from aimass.core.settings import ConnectionId
+from aimass.core.settings import OUTSIDE_KEY, ConnectionId
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mongodb import keys
 from aimass.core.sources.mongodb.batches import BatchDecoder, RawDocuments
@@ -74,7 +74,9 @@ class MongoDbSettings(settings.Settings):
     sample_documents: int = Field(
         default=2_000, ge=2, description="Documents from which columns are inferred: half the first, half the last."
     )
-    batch_documents: int = Field(default=10_000, ge=1, description="Documents of one batch, of 16 MB at most.")
+    batch_documents: Annotated[int, OUTSIDE_KEY] = Field(
+        default=10_000, ge=1, description="Documents of one batch, of 16 MB at most."
+    )
 
 
 class MongoDbSource:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from aimass.core import settings
-from aimass.core.settings import ConnectionId
+from aimass.core.settings import OUTSIDE_KEY, ConnectionId
 from aimass.core.sources.mysql.engines import EngineName
 
 
@@ -36,13 +36,13 @@ class MySqlSettings(settings.Settings):
         description="How far below the newest row others may still be committed: seconds where the first incremental "
         "column is a time, else a number of ids. 300 s or 10,000 ids if empty.",
     )
-    max_ahead_s: float = Field(
+    max_ahead_s: Annotated[float, OUTSIDE_KEY] = Field(
         default=86_400,
         ge=0,
         description="How many seconds an incremental time may be ahead of the server's clock (UTC) before it is an "
         "error: one wrong clock would hide all rows up to then.",
     )
-    on_shrink: Literal["error", "ignore"] = Field(
+    on_shrink: Annotated[Literal["error", "ignore"], OUTSIDE_KEY] = Field(
         default="error",
         description="What an incremental read does when the rows it ended with are gone, as after TRUNCATE.",
     )
@@ -56,12 +56,14 @@ class MySqlSettings(settings.Settings):
         description="What becomes of dates such as 0000-00-00: the row is kept aside, the value is null, or the read "
         "fails.",
     )
-    engine: EngineName = Field(
+    engine: Annotated[EngineName, OUTSIDE_KEY] = Field(
         default="auto",
         description="The client library. auto: connectorx where it is installed; a snapshot and a table without a key "
         "are read by connector (mysql-connector-python), which is ten times slower.",
     )
-    readers: int = Field(default=2, ge=1, le=32, description="How many connections read at a time.")
+    readers: Annotated[int, OUTSIDE_KEY] = Field(
+        default=2, ge=1, le=32, description="How many connections read at a time."
+    )
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
