@@ -80,7 +80,7 @@ class MariaDb:
         command = [
             "mariadbd", "--no-defaults", f"--datadir={self.folder / 'data'}", f"--socket={_socket_path(self.folder)}",
             f"--pid-file={self.folder / 'my.pid'}", f"--port={self.port}", "--bind-address=127.0.0.1",
-            "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=256M",
+            "--skip-log-bin", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=256M",
             "--max-allowed-packet=64M", "--character-set-server=utf8mb4", *_as_root(), *self.options,
         ]  # fmt: skip
         log = self.folder / "mariadb.log"

@@ -68,7 +68,7 @@ def cast_table(table: pa.Table, schema: pa.Schema) -> tuple[pa.Table, list[Fault
     columns = []
     for field in schema:
         column = table.column(field.name)
-        if pa.types.is_large_binary(column.type):
+        if pa.types.is_large_binary(column.type) and not pa.types.is_large_binary(field.type):
             column = _cast(column, pa.large_string(), f"column {field.name}: not valid text", faults)
         column = _cast(column, field.type, f"column {field.name}: not {_spelled(field.type)}", faults)
         _refuse_reserved(column, field.name, faults)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import pyarrow as pa
 
-from aimass.core.errors import CorruptDataError, MissingDependencyError, UnreachableError
+from aimass.core.errors import CorruptDataError, MissingDependencyError
 from aimass.core.sources.mysql.connection import MySqlConnection
 from aimass.core.sources.mysql.sessions import SESSION, server_error, session, translated_errors
 
@@ -58,14 +58,16 @@ class ConnectorxEngine:
         """
         import connectorx
 
-        try:
+        def read() -> pa.Table:
+            url, before = self._connection.url(), list(SESSION)
             return connectorx.read_sql(
-                self._connection.url(),
-                statement,
-                return_type="arrow",
-                protocol="binary",
-                pre_execution_query=list(SESSION),
+                url, statement, return_type="arrow", protocol="binary", pre_execution_query=before
             )
+
+        try:
+            return _started(read).result(self._connection.connect_timeout_s + self._connection.read_timeout_s)
+        except TimeoutError:
+            raise server_error(self._connection, 0, "nothing came in time, see `read_timeout_s`") from None
         except BaseException as error:
             # A panic in Rust is no Exception; everything else that is none (KeyboardInterrupt) goes its way.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
@@ -106,13 +108,21 @@ class ConnectorEngine:
             cursor.execute(statement)
             return _table(cursor.column_names, cursor.fetchall())
 
-    def stream(self, statement: str, *, rows: int) -> Iterator[pa.Table]:
-        """Yield all rows, at most `rows` at a time, as the server sends them."""
+    def stream(self, statement: str, *, rows: int, size_bytes: int) -> Iterator[pa.Table]:
+        """Yield all rows as the server sends them, until `rows` of them or `size_bytes` at a time."""
         assert self._opened is not None
         with translated_errors(self._connection):
             cursor = self._opened.cursor(raw=True, buffered=False)
             cursor.execute(statement)
-            while found := cursor.fetchmany(rows):
+            found: list[Sequence[Any]] = []
+            held = 0
+            for row in cursor:
+                found.append(row)
+                held += sum(len(value) for value in row if value is not None)
+                if len(found) >= rows or held >= size_bytes:
+                    yield _table(cursor.column_names, found)
+                    found, held = [], 0
+            if found:
                 yield _table(cursor.column_names, found)
 
 
@@ -130,46 +140,30 @@ def make_engine(name: EngineName, connection: MySqlConnection) -> Engine:
     return ConnectorEngine(connection)
 
 
-def fetched(
-    jobs: Iterable[Job], fetch: Callable[[Job], pa.Table], *, readers: int, timeout_s: float
-) -> Iterator[tuple[Job, pa.Table]]:
-    """Yield each job with what `fetch` returns for it, in order, `readers` of them under way at a time.
-
-    Raises
-    ------
-    UnreachableError
-        One took longer than `timeout_s`.
-    """
+def fetched(jobs: Iterable[Job], fetch: Callable[[Job], pa.Table], *, readers: int) -> Iterator[tuple[Job, pa.Table]]:
+    """Yield each job with what `fetch` returns for it, in order, `readers` of them under way at a time."""
     under_way: deque[tuple[Job, Future[pa.Table]]] = deque()
     for job in jobs:
-        under_way.append((job, _started(fetch, job)))
+        under_way.append((job, _started(lambda job=job: fetch(job))))
         if len(under_way) >= readers:
-            yield _finished(*under_way.popleft(), timeout_s)
-    while under_way:
-        yield _finished(*under_way.popleft(), timeout_s)
+            done, table = under_way.popleft()
+            yield done, table.result()
+    for done, table in under_way:
+        yield done, table.result()
 
 
-def _started(fetch: Callable[[Job], pa.Table], job: Job) -> Future[pa.Table]:
-    """Run `fetch` in a thread that keeps no process from ending: connectorx has no time-out of its own."""
+def _started(call: Callable[[], pa.Table]) -> Future[pa.Table]:
+    """Run `call` in a thread that keeps no process from ending: connectorx has no time-out of its own."""
     future: Future[pa.Table] = Future()
 
     def run() -> None:
         try:
-            future.set_result(fetch(job))
+            future.set_result(call())
         except BaseException as error:  # noqa: BLE001 - raised again by whoever takes the result
             future.set_exception(error)
 
     threading.Thread(target=run, name="mysql-reader", daemon=True).start()
     return future
-
-
-def _finished(job: Job, future: Future[pa.Table], timeout_s: float) -> tuple[Job, pa.Table]:
-    try:
-        return job, future.result(timeout_s)
-    except TimeoutError:
-        raise UnreachableError(
-            f"MySQL sent nothing for {timeout_s:,.0f} s", hint="Raise `read_timeout_s` of the connection, or read less"
-        ) from None
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:

@@ -175,7 +175,7 @@ class Selection:
     def rows_per_range(self) -> int:
         """How many rows are read at once, if none is unusually long."""
         width = sum(column.typical_bytes for column in self.columns)
-        most = ROWS_PER_LONG_RANGE if self._long else ROWS_PER_RANGE
+        most = min(ROWS_PER_RANGE, ROWS_PER_LONG_RANGE) if self._long else ROWS_PER_RANGE
         return max(256, min(most, BYTES_PER_RANGE // max(1, width)))
 
     @cached_property

@@ -17,7 +17,7 @@ from aimass.core.sources.mysql.columns import schema_of
 from aimass.core.sources.mysql.connection import MySqlConnection
 from aimass.core.sources.mysql.engines import ConnectorEngine, Engine, fetched, make_engine
 from aimass.core.sources.mysql.keys import RowKey
-from aimass.core.sources.mysql.reading import Selection
+from aimass.core.sources.mysql.reading import BYTES_PER_RANGE, Selection
 from aimass.core.sources.mysql.sessions import rows_of, session
 from aimass.core.sources.mysql.settings import MySqlSettings
 from aimass.core.sources.mysql.tables import Table, find_query, find_table
@@ -92,10 +92,7 @@ class MySqlSource:
         if isinstance(engine, ConnectorEngine):
             _warn("connectorx is not installed, or not wanted")
         jobs = found.jobs(mark, resume, engine.fetch)
-        timeout_s = self._connection.connect_timeout_s + self._connection.read_timeout_s
-        for job, table in fetched(
-            jobs, lambda job: engine.fetch(job.statement), readers=self.settings.readers, timeout_s=timeout_s
-        ):
+        for job, table in fetched(jobs, lambda job: engine.fetch(job.statement), readers=self.settings.readers):
             yield self._batch(table, mark if job.is_chosen else None, job.resume)
 
     def estimate(self, position: Any) -> int | None:
@@ -125,7 +122,7 @@ class MySqlSource:
             opened.cmd_query("START TRANSACTION WITH CONSISTENT SNAPSHOT")
             engine = ConnectorEngine(self._connection, opened)
             if mark is None:
-                for table in engine.stream(found.statement(), rows=found.rows_per_range):
+                for table in engine.stream(found.statement(), rows=found.rows_per_range, size_bytes=BYTES_PER_RANGE):
                     yield self._batch(table, None, None)
                 return
             for job in found.jobs(mark, None, engine.fetch):
