@@ -15,7 +15,7 @@ from aimass.core.stages.ingest_chain import IngestStage
 from aimass.core.stages.ingest_config import IngestConfig as IngestConfig
 from aimass.core.stages.ingest_config import IngestResult as IngestResult
 from aimass.core.stages.ingest_config import open_source
-from aimass.core.stages.ingest_earlier import doubles_before, take_over, texts_before
+from aimass.core.stages.ingest_earlier import take_over, texts_before, types_before
 from aimass.core.stages.ingest_rows import EXAMPLES, copy_rows
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _open(config: IngestConfig, deps: Deps, output: Output) -> tuple[IngestConfi
     except EmptyDataError:
         # Nothing that is new is a row, so the columns are the earlier ones.
         schema = before
-    return config, source, doubles_before(before, schema)
+    return config, source, types_before(config, before, schema)
 
 
 def result_of(

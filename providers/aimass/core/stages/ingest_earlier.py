@@ -80,30 +80,39 @@ def take_over(config: IngestConfig, deps: Deps, output: Output, schema: pa.Schem
 def texts_before(config: IngestConfig, before: pa.Schema, now: pa.Schema) -> IngestConfig | None:
     """Return `config` with the type string for columns that were text before and now look like something else.
 
-    None where there is no such column, or the source's types cannot be set. Among the rows of one read there may be
-    nothing but digits.
+    None where there is no such column, or the source's types are not inferred. Among the rows of one read there may
+    be nothing but digits.
     """
     import pyarrow as pa
 
     names = [name for name in now.names if name in before.names and pa.types.is_large_string(before.field(name).type)]
     other = {name: "string" for name in names if not pa.types.is_large_string(now.field(name).type)}
     told = config.source.get("types") or {}
-    can_be_set = "types" in SOURCES.load(config.source["type"]).Settings.model_fields
-    if not other or other.keys() <= told.keys() or not can_be_set:
+    if not _infers_types(config) or other.keys() <= told.keys():
         return None
     return config.model_copy(update={"source": {**config.source, "types": {**other, **told}}})
 
 
-def doubles_before(before: pa.Schema, now: pa.Schema) -> pa.Schema:
-    """Return `now` with doubles for integers that were doubles before; each value is checked when it is cast."""
+def types_before(config: IngestConfig, before: pa.Schema, now: pa.Schema) -> pa.Schema:
+    """Return `now` with the earlier type of columns whose inferred one says little; each value is checked when cast.
+
+    So it is with whole numbers where there were doubles, and with text, which a column without any value is taken for.
+    """
     import pyarrow as pa
 
     def settled(field: pa.Field) -> pa.Field:
-        earlier = before.field(field.name).type if field.name in before.names else None
+        if not _infers_types(config) or field.name not in before.names:
+            return field
+        earlier = before.field(field.name).type
         was_double = earlier == pa.float64() and pa.types.is_integer(field.type)
-        return pa.field(field.name, earlier) if was_double else field
+        return pa.field(field.name, earlier) if was_double or pa.types.is_large_string(field.type) else field
 
     return pa.schema([settled(field) for field in now])
+
+
+def _infers_types(config: IngestConfig) -> bool:
+    """Return whether the source guesses types from values, where they are not set."""
+    return "types" in SOURCES.load(config.source["type"]).Settings.model_fields
 
 
 def _small(parts: Sequence[Part]) -> Iterator[Part]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +17,7 @@ from aimass.core.deps import Deps, utc_now
 from aimass.core.errors import ConfigError, DataError, EmptyDataError, SchemaMismatchError, UnreachableError
 from aimass.core.gc import collect_garbage, find_garbage
 from aimass.core.manifest import load_manifest
+from aimass.core.progress import ProgressEvent
 from aimass.core.sources import SOURCES
 from aimass.core.stages import STAGES, ingest_earlier
 from aimass.core.stages.ingest import STAGE, IngestConfig, IngestResult
@@ -365,3 +368,50 @@ def test_a_source_that_cannot_be_cut_is_read_by_one_task(reads: Reads, monkeypat
     monkeypatch.delattr(MemorySource, "partitions")
     with pytest.raises(ConfigError, match="cannot be cut into pieces"):
         Tasks(reads, "full").plan("a")
+
+
+def test_files_keep_the_types_that_were_inferred_first(deps: Deps, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+
+    def read(number: int, text: str, **source: Any) -> IngestResult:
+        (tmp_path / "in" / f"{number}.csv").write_text(f"code,price,note\n{text}\n")
+        document = {"type": "files", "uri": f"{tmp_path}/in/*.csv", **source}
+        config = STAGE.parse({"name": "t", "source": document, "mode": "incremental"})
+        return STAGE.run(config, of_run(deps, str(number)))
+
+    read(1, "A1,1.5,7")
+    read(2, "007,2,")
+    read(3, "8,3,9")
+    last = read(4, "9,4,10", on_changed_file="read_again")
+    assert last.link == 3
+    frame = open_dataset(last.uri, deps).read()
+    assert frame.rows() == [("A1", 1.5, 7), ("007", 2.0, None), ("8", 3.0, 9), ("9", 4.0, 10)]
+    with pytest.raises(SchemaMismatchError, match="do not fit"):
+        read(5, f"8,{2**53 + 1},9")
+    (tmp_path / "in" / "5.csv").unlink()
+    with pytest.raises(SchemaMismatchError, match="do not fit.*many"):
+        read(6, "8,1,many")
+
+
+def test_reads_of_a_store_elsewhere(reads: Reads) -> None:
+    runtime = reads.deps.runtime.model_copy(update={"store": f"memory://{uuid4().hex}"})
+    reads.deps = Deps.from_runtime(runtime)
+    reads.run()
+    reads.table.commit(5)
+    reads.table.columns["note"] = pa.large_string()
+    assert reads.numbers(reads.run(on_added_column="accept")) == [1, 2, 3, 4, 5]
+
+
+def test_progress_tells_pace_and_what_is_left(reads: Reads) -> None:
+    class Told:
+        def __init__(self) -> None:
+            self.events: list[ProgressEvent] = []
+
+        def report(self, event: ProgressEvent) -> None:
+            self.events.append(event)
+
+    told = Told()
+    STAGE.run(reads.config(), replace(reads.deps, progress=told))
+    assert [(event.done, event.total) for event in told.events] == [(3, 4), (4, 4)]
+    assert re.fullmatch(r"[\d,]+ rows/s, [\d.]+ MB/s, \d+ s left", told.events[0].message)
+    assert "left" not in told.events[1].message
