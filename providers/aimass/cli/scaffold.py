@@ -17,6 +17,10 @@ FORM_DAG_FILE = '''"""Airflow DAGs for ad-hoc training: one DAG `aimass_train_<f
 from aimass.pipelines.forms.dags import form_dags
 globals().update(form_dags())
 '''
+INGEST_DAG_FILE = '''"""Airflow DAGs for reading sources: one DAG `aimass_ingest_<type>` for each kind."""
+from aimass.pipelines.forms.ingest import ingest_dags
+globals().update(ingest_dags())
+'''
 MONITOR_DAG_FILE = '''"""Airflow DAGs from include/alerts/*.yaml: a DAG `aimass_monitor_<model>` for each file."""
 from aimass.pipelines.monitors import monitor_dags
 globals().update(monitor_dags(__file__))
@@ -32,7 +36,7 @@ ACTIONS = ("rollback", "retire", "batch_predict", "improve")
 def init(args: Namespace) -> Exit:
     """Write the DAG files and the sample pipelines below the folder."""
     root = Path(args.dir).expanduser()
-    dags = {"pipelines": DAG_FILE, "train": FORM_DAG_FILE, "monitor": MONITOR_DAG_FILE}
+    dags = {"pipelines": DAG_FILE, "train": FORM_DAG_FILE, "ingest": INGEST_DAG_FILE, "monitor": MONITOR_DAG_FILE}
     dags |= {name: ACTION_DAG_FILE.format(name=name) for name in ACTIONS}
     files = {root / "dags" / f"aimass_{name}.py": text for name, text in dags.items()}
     for sample in resources.files("aimass.pipelines").joinpath("samples").iterdir():
