@@ -26,10 +26,10 @@ from aimass.core.testing.sources import (
     check_cancel,
     peak_buffered_bytes,
 )
-from tests.integration.kafka.conftest import Open, rejects_of, rows_of
+from tests.integration.kafka.conftest import MARKS, Open, rejects_of, rows_of
 from tests.services.kafka import PASSWORD, USER, Kafka
 
-pytestmark = pytest.mark.integration("kafka")
+pytestmark = MARKS
 
 
 def spelled(*records: Any) -> list[bytes | None]:

@@ -18,16 +18,11 @@ from aimass.core.errors import (
     UnreachableError,
 )
 from aimass.core.sources.kafka import messages
-from tests.integration.kafka.conftest import Open, rejects_of, rows_of
+from tests.integration.kafka.conftest import MARKS, Open, rejects_of, rows_of
 from tests.integration.kafka.test_kafka_contract import spelled
 from tests.services.kafka import PASSWORD, USER, Kafka
 
-pytestmark = [
-    pytest.mark.integration("kafka"),
-    # kafka-python leaves the sockets of refused connections to the garbage collector.
-    pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
-]
+pytestmark = MARKS
 
 
 def login(kafka: Kafka, **others: str) -> dict[str, Any]:
