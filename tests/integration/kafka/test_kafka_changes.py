@@ -31,6 +31,8 @@ def transact(writer: Producer, topic: str, numbers: Any, *, commits: bool) -> No
     writer.begin_transaction()
     for number in numbers:
         writer.produce(topic, json.dumps({"n": number}).encode(), partition=0)
+    # An abort throws away what was not sent yet.
+    assert writer.flush(30) == 0
     writer.commit_transaction(30) if commits else writer.abort_transaction(30)
 
 
