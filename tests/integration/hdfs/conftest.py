@@ -46,7 +46,7 @@ class Folder:
 
     def deps(self, **connection: Any) -> Deps:
         """Return a stage's surroundings; `connection` replaces fields of the connection."""
-        document: Any = {**self.server.connection(self.protocol), "timeout_s": 10, **connection}
+        document: Any = {**self.server.connection(self.protocol), "timeout_s": 30, **connection}
         return Deps.from_runtime(Runtime(store=str(self.local / "store"), connections={"aimass_hdfs": document}))
 
     def source(self, pattern: str, connection: dict[str, Any] | None = None, **options: Any) -> HdfsSource:

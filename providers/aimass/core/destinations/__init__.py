@@ -9,6 +9,7 @@ DESTINATIONS: Registry[type[Destination]] = Registry(
     "destination",
     {
         "files": "aimass.core.destinations.files:FilesDestination",
+        "hdfs": "aimass.core.destinations.hdfs:HdfsDestination",
         "obs": "aimass.core.destinations.obs:ObsDestination",
     },
 )
