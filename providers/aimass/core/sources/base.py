@@ -22,7 +22,7 @@ class SourceBatch:
     rows : pyarrow.Table
         At most a few ten thousand rows, of the source's schema.
     resume : JSON-able
-        Hand it to `Source.read` to go on after these rows.
+        Hand it to `Source.read` to go on after these rows; None where a read can only begin anew.
     rejects : pyarrow.Table, optional
         Rows that do not fit the schema: columns ``where`` (file and line, offset, key), ``reason``, ``raw``.
     """

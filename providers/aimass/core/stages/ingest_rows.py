@@ -137,7 +137,7 @@ def copy_rows(
         for batch in batches:
             deps.failpoints.hit("batch_read")
             rows += _write(batch, writer, rejects, earlier.schema)
-            if writer.is_checkpoint_due:
+            if writer.is_checkpoint_due and batch.resume is not None:
                 rejects.flush()
                 now = _State(
                     resume=batch.resume,
