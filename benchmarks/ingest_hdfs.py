@@ -28,7 +28,7 @@ from hdfs_native import WriteOptions
 
 from benchmarks.figures import Figure, conclude
 
-SIZE_MB, LONG_MB, REPEATS = 100, 1_000, 1
+SIZE_MB, LONG_MB, REPEATS = 200, 1_000, 3
 SIDES = ("ours", "native", "web")
 GOALS = {"native": 0.9, "web": 2.0}
 NAMES = {"native": "hdfs-native", "web": "fsspec's WebHDFS"}
@@ -71,7 +71,8 @@ def _compare(server: Any, kind: str, folder: Path, size: int) -> list[Figure]:
     ((rows, _),) = digests
     seconds = {side: [run["seconds"] for run in runs] for side, runs in found.items()}
     peak_mb = max(run["peak_mb"] for run in found["ours"])
-    print(f"{kind}: {size / 1e6:,.0f} MB, {rows:,} rows; ours needs {peak_mb:,.0f} MB of memory", flush=True)
+    print(f"{kind}: {size / 1e6:,.0f} MB, {rows:,} rows; ours needs {peak_mb:,.0f} MB of memory")
+    print("  " + ", ".join(f"{side} {statistics.median(each):.2f} s" for side, each in seconds.items()), flush=True)
     ours = [rows / each / 1e6 for each in seconds["ours"]]
     spread = (max(ours) - min(ours)) / statistics.median(ours)
     return [
