@@ -105,6 +105,8 @@ def test_mongodb(forms: Forms, tmp_path: Path) -> None:
         dear = forms.ingest("mongodb", collection="orders", filter={"price": {"$gte": 5}}, secret=fields["password"])
         assert forms.rows(dear) == [row for row in ROWS if row["price"] >= 5]
         chained = {"collection": "orders", "mode": "incremental", "name": "growing"}
+        assert "cursor" in forms.airflow.refusal("aimass_ingest_mongodb", chained)
+        chained["cursor"] = "_id"
         assert forms.rows(forms.ingest("mongodb", **chained)) == ROWS
         documents.insert_many([dict(row) for row in MORE])
         assert forms.rows(forms.ingest("mongodb", **chained)) == ROWS + MORE

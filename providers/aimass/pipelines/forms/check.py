@@ -149,7 +149,11 @@ def check_ingest_form(kind: str, values: Mapping[str, Any], *, runtime: Runtime)
         }
         deps = Deps.from_runtime(runtime.model_copy(update=known), purpose="form")
         backend, settings = backend_of(SOURCES, config["source"])
-        backend(settings, deps).position()
+        source = backend(settings, deps)
+        position = source.position()
+        if config.get("mode") == "incremental":
+            # A source that cannot tell what is new says so here.
+            source.position(position)
     except TransientError:
         raise
     except AimassError as error:
