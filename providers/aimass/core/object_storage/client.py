@@ -32,6 +32,8 @@ def open_bucket(connection: ObsConnection, bucket: str, *, prefix: str | None = 
         endpoint=connection.bucket_address(bucket),
         region=connection.signing_region,
         virtual_hosted_style_request=connection.addressing == "virtual",
+        # OBS wants a Content-MD5 with deletes of many, which obstore does not send.
+        disable_bulk_delete=True,
         client_options=_client_options(connection),
         retry_config=retries,  # type: ignore[arg-type]
         **_keys(connection),
