@@ -22,6 +22,7 @@ from tests.crash.ingest_tasks import ingest_task
 POINTS = ("position_pinned", "batch_read", "part_staged", "part_done", "before_manifest", "after_manifest")
 PRELOADED = ("tests.crash.ingest_tasks",)
 PAUSE_S = 0.05
+WRITES_PER_READ = 10
 ROWS_PER_CHECKPOINT = 20
 READS_AT_THE_END = 20
 
@@ -93,8 +94,9 @@ def prove_exactly_once(
         A row is lost, doubled or another one than was written.
     """
     kills = _Kills(live, folder, random.Random(seed))
-    with _writing(live):
+    with _writing(live) as allowed:
         while kills.done.total() < points:
+            allowed.release(WRITES_PER_READ)
             with _beside(disturb, kills.done.total()):
                 kills.attempt()
     check_rows(live, kills.read_to_the_end())
@@ -188,15 +190,17 @@ class _Kills:
 
 
 @contextmanager
-def _writing(live: LiveSource) -> Iterator[None]:
-    """Commit rows all the time; an error there is an error here."""
+def _writing(live: LiveSource) -> Iterator[threading.Semaphore]:
+    """Commit rows as often as the semaphore allows, lest a slow machine drown in them; an error there is one here."""
+    allowed = threading.Semaphore(0)
     stop = threading.Event()
     errors: list[BaseException] = []
 
     def write() -> None:
         try:
             while not stop.wait(PAUSE_S):
-                live.write()
+                if allowed.acquire(blocking=False):
+                    live.write()
         except BaseException as error:  # noqa: BLE001 - raised below, by the test's own thread
             errors.append(error)
 
@@ -204,7 +208,7 @@ def _writing(live: LiveSource) -> Iterator[None]:
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        yield
+        yield allowed
     finally:
         stop.set()
         thread.join()
