@@ -103,7 +103,9 @@ class TestIncremental(IncrementalSourceContract):
     def add(table: Table, count: int, *, behind_s: int = 0) -> None:
         now = datetime.now(UTC) - timedelta(seconds=behind_s)
         ids = [id_at(now) if behind_s else ObjectId() for _ in range(count)]
-        table.insert(*({"_id": each, "n": n, "at": now + timedelta(milliseconds=n)} for n, each in enumerate(ids)))
+        table.insert(
+            *({"_id": each, "n": n, "at": now - timedelta(milliseconds=count - n)} for n, each in enumerate(ids))
+        )
 
 
 def id_at(moment: datetime) -> ObjectId:
