@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,10 +20,10 @@ pytestmark = MARKS
 
 
 @pytest.fixture
-def writer(kafka: Kafka, topic: str) -> Iterator[Producer]:
+def writer(kafka: Kafka, topic: str) -> Producer:
     made = kafka.producer(transactional_id=topic)
     made.init_transactions(30)
-    yield made
+    return made
 
 
 def transact(writer: Producer, topic: str, numbers: Any, *, commits: bool) -> None:

@@ -97,7 +97,7 @@ def test_a_cut_connection_fails_and_a_retry_goes_on(
     done, resume = 0, None
     reading = source.read(position)
     try:
-        with pytest.raises(UnreachableError):
+        with pytest.raises(UnreachableError):  # noqa: PT012 - which batch is the last one, the network decides
             for batch in reading:
                 done, resume = done + batch.rows.num_rows, batch.resume
                 kafka.proxy.go_down()
