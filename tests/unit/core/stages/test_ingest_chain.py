@@ -389,7 +389,7 @@ def test_files_keep_the_types_that_were_inferred_first(deps: Deps, tmp_path: Pat
     with pytest.raises(SchemaMismatchError, match="do not fit"):
         read(5, f"8,{2**53 + 1},9")
     (tmp_path / "in" / "5.csv").unlink()
-    with pytest.raises(SchemaMismatchError, match="do not fit.*many"):
+    with pytest.raises(SchemaMismatchError, match=r"do not fit.*many"):
         read(6, "8,1,many")
 
 
