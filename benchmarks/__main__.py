@@ -18,6 +18,11 @@ NAMES = (
     "switch",
     "drift",
     "drift_calibration",
+    "ingest_mysql",
+    "ingest_mongodb",
+    "ingest_kafka",
+    "ingest_hdfs",
+    "ingest_obs",
 )
 
 
