@@ -112,10 +112,13 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def is_no_date(column: Column) -> str:
-    """Return the condition that a value is a zero date, such as 0000-00-00 or 2024-00-10."""
-    name = column.quoted
-    return f"NOT (YEAR({name}) AND MONTH({name}) AND DAYOFMONTH({name}))"
+def is_date_or_null(column: Column) -> str:
+    """Return the condition that a value is no zero date, such as 0000-00-00 or 2024-00-10."""
+    return f"COALESCE({_has_month_and_day(column.quoted)}, 1)"
+
+
+def _has_month_and_day(name: str) -> str:
+    return f"MONTH({name}) AND DAYOFMONTH({name})"
 
 
 def schema_of(columns: Sequence[Column]) -> pa.Schema:
@@ -185,7 +188,7 @@ def _as_text(name: str) -> str:
 
 
 def _date(name: str) -> str:
-    return f"IF(YEAR({name}) AND MONTH({name}) AND DAYOFMONTH({name}), {name}, NULL)"
+    return f"IF({_has_month_and_day(name)}, {name}, NULL)"
 
 
 def _microseconds(name: str) -> str:

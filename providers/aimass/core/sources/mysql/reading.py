@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from aimass.core.sources.mysql.columns import Column, is_no_date
+from aimass.core.sources.mysql.columns import Column, is_date_or_null
 from aimass.core.sources.mysql.keys import RowKey
 from aimass.core.sources.mysql.tables import Table
 from aimass.core.sources.watermark import Key, Watermark
@@ -85,12 +85,14 @@ class Selection:
         if self.key and (with_key or self._dates):
             parts.append(self.key.selected)
         if self._dates:
-            faults = (
-                f"IF({column.quoted} IS NOT NULL AND {is_no_date(column)}, "
-                f"CONCAT({_literal(column.name)}, ' ', CAST({column.quoted} AS CHAR)), NULL)"
+            are_dates = " AND ".join(is_date_or_null(column) for column in self._dates)
+            texts = [
+                (column, f"CONCAT({_literal(column.name)}, ' ', CAST({column.quoted} AS CHAR))")
                 for column in self._dates
-            )
-            parts.append(f"NULLIF(CONCAT_WS('; ', {', '.join(faults)}), '') AS `{FAULT}`")
+            ]
+            faults = ", ".join(f"IF({is_date_or_null(column)}, NULL, {text})" for column, text in texts)
+            # The text is put together only where there is a fault: it costs more than the rest of the row.
+            parts.append(f"IF({are_dates}, NULL, CONCAT_WS('; ', {faults})) AS `{FAULT}`")
         return ", ".join(parts)
 
     def jobs(self, mark: Watermark, resume: Any, fetch: Fetch) -> Iterator[Job]:
