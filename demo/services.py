@@ -179,7 +179,9 @@ class Services:
         survivors = self._all()
         while survivors and (left := processes.stop(survivors, signal_number=signal.SIGKILL, grace_s=TERM_GRACE_S)):
             raise DemoError(f"These processes could not be stopped: {', '.join(str(each.pid) for each in left)}")
-        self._reap()
+        for child in self._children:
+            # One that is on its way out no longer counts as alive, and is not gone yet.
+            child.wait(TERM_GRACE_S)
         for path in [*self.home.run.glob("*.pid"), self.home.run / "ports.json"]:
             path.unlink(missing_ok=True)
         return names
