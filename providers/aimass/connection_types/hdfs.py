@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-OPTIONAL_TEXT = {"type": ["string", "null"]}
-OPTIONAL_FLAG = {"type": ["boolean", "null"], "default": False}
+_TEXT = {"type": ["string", "null"]}
+_FLAG = {"type": ["boolean", "null"], "default": False}
 
 
 def connection_type() -> dict[str, Any]:
@@ -30,20 +30,14 @@ def connection_type() -> dict[str, Any]:
                 "description": "rpc: straight to NameNode and DataNodes. webhdfs: over HTTP, also through a gateway.",
                 "schema": {"type": "string", "enum": ["rpc", "webhdfs"], "default": "rpc"},
             },
-            "tls": {
-                "label": "HTTPS",
-                "description": "Whether WebHDFS is spoken over HTTPS.",
-                "schema": OPTIONAL_FLAG,
-            },
-            "ca_file": {
-                "label": "CA file",
-                "description": "Certificates to trust instead of the system's, where the server has its own.",
-                "schema": OPTIONAL_TEXT,
-            },
+            "tls": _field("HTTPS", "Whether WebHDFS is spoken over HTTPS.", _FLAG),
+            "ca_file": _field(
+                "CA file", "Certificates to trust instead of the system's, where the server has its own.", _TEXT
+            ),
             "token": {
                 "label": "Delegation token",
                 "description": "For WebHDFS, instead of a user.",
-                "schema": {**OPTIONAL_TEXT, "format": "password"},
+                "schema": {**_TEXT, "format": "password"},
             },
             "hadoop": {
                 "label": "Hadoop settings",
@@ -51,31 +45,13 @@ def connection_type() -> dict[str, Any]:
                 "dfs.namenode.rpc-address.<name>.<node>.",
                 "schema": {"type": ["object", "null"]},
             },
-            "config_dir": {
-                "label": "Folder of settings",
-                "description": "Folder on the worker with core-site.xml and hdfs-site.xml.",
-                "schema": OPTIONAL_TEXT,
-            },
-            "kerberos": {
-                "label": "Kerberos",
-                "description": "Whether to authenticate by Kerberos.",
-                "schema": OPTIONAL_FLAG,
-            },
-            "kerberos_principal": {
-                "label": "Principal",
-                "description": "Who logs in with the key table (RPC).",
-                "schema": OPTIONAL_TEXT,
-            },
-            "kerberos_keytab": {
-                "label": "Key table",
-                "description": "File on the worker to log in with (RPC).",
-                "schema": OPTIONAL_TEXT,
-            },
-            "kerberos_cache": {
-                "label": "Ticket cache",
-                "description": "Ticket cache on the worker to use (RPC).",
-                "schema": OPTIONAL_TEXT,
-            },
+            "config_dir": _field(
+                "Folder of settings", "Folder on the worker with core-site.xml and hdfs-site.xml.", _TEXT
+            ),
+            "kerberos": _field("Kerberos", "Whether to authenticate by Kerberos.", _FLAG),
+            "kerberos_principal": _field("Principal", "Who logs in with the key table (RPC).", _TEXT),
+            "kerberos_keytab": _field("Key table", "File on the worker to log in with (RPC).", _TEXT),
+            "kerberos_cache": _field("Ticket cache", "Ticket cache on the worker to use (RPC).", _TEXT),
             "timeout_s": {
                 "label": "Time-out in seconds",
                 "description": "How long one answer is waited for.",
@@ -83,3 +59,7 @@ def connection_type() -> dict[str, Any]:
             },
         },
     }
+
+
+def _field(label: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": schema}

@@ -27,11 +27,7 @@ def connection_type() -> dict[str, Any]:
                 "description": "Where the bucket stands: virtual in the host's name, which OBS demands; or path.",
                 "schema": {"type": ["string", "null"], "enum": ["virtual", "path"], "default": "virtual"},
             },
-            "region": {
-                "label": "Region",
-                "description": "By the endpoint when empty.",
-                "schema": {"type": ["string", "null"]},
-            },
+            "region": _text("Region", "By the endpoint when empty."),
             "credentials": {
                 "label": "Credentials",
                 "description": "keys: those above; environment, ecs (a cloud server's agency), oidc (a pod's identity) "
@@ -47,12 +43,11 @@ def connection_type() -> dict[str, Any]:
                 "description": "Of temporary keys.",
                 "schema": {"type": ["string", "null"], "format": "password"},
             },
-            "ca_file": {
-                "label": "CA file",
-                "description": "Authority of the server's certificate, where it is not a public one; certificates are "
+            "ca_file": _text(
+                "CA file",
+                "Authority of the server's certificate, where it is not a public one; certificates are "
                 "always verified.",
-                "schema": {"type": ["string", "null"]},
-            },
+            ),
             "proxy_url": {
                 "label": "Proxy",
                 "description": "HTTP proxy, such as http://proxy.example.org:3128.",
@@ -63,10 +58,12 @@ def connection_type() -> dict[str, Any]:
                 "description": "How long one answer is waited for; 60 when empty.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
-            "bucket": {
-                "label": "Bucket for the test",
-                "description": "What the button Test asks for, where the keys may not list all buckets.",
-                "schema": {"type": ["string", "null"]},
-            },
+            "bucket": _text(
+                "Bucket for the test", "What the button Test asks for, where the keys may not list all buckets."
+            ),
         },
     }
+
+
+def _text(label: str, description: str) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"]}}
