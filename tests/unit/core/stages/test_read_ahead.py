@@ -62,6 +62,7 @@ def test_an_error_of_the_source_comes_after_what_it_gave(batches: int) -> None:
 @pytest.mark.parametrize("after", [0, 1, 7])
 def test_an_error_of_the_reader_closes_the_source(batches: int, after: int) -> None:
     numbers = Numbers(1_000)
+
     def read() -> None:
         with reading_ahead(numbers, batches=batches) as items:
             for _ in range(after):
