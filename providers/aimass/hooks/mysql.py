@@ -14,7 +14,7 @@ from aimass.core.sources.mysql.connection import MySqlConnection
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from mysql.connector.abstracts import MySQLConnectionAbstract
+    from mysql.connector.connection import MySQLConnection
 
 EXTRAS = ("tls", "tls_ca", "connect_timeout_s", "read_timeout_s")
 TEST_TIMEOUT_S = 10
@@ -52,7 +52,7 @@ class MySqlHook(BaseHook):
             mask_secret(connection.password)
         return document
 
-    def get_conn(self) -> AbstractContextManager[MySQLConnectionAbstract]:
+    def get_conn(self) -> AbstractContextManager[MySQLConnection]:
         """Return a session of mysql-connector-python, to be used as a context."""
         try:
             from aimass.core.sources.mysql.sessions import session

@@ -12,7 +12,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
@@ -21,7 +22,7 @@ from aimass.core.sources.mysql.connection import MySqlConnection
 from aimass.core.sources.mysql.sessions import SESSION, server_error, session, translated_errors
 
 if TYPE_CHECKING:
-    from mysql.connector.abstracts import MySQLConnectionAbstract
+    from mysql.connector.connection import MySQLConnection
 
 EngineName = Literal["auto", "connectorx", "connector"]
 Job = TypeVar("Job")
@@ -91,11 +92,11 @@ class ConnectorEngine:
     ----------
     connection : MySqlConnection
         The server.
-    opened : MySQLConnectionAbstract, optional
+    opened : MySQLConnection, optional
         The session to use, by one thread at a time; each call opens its own where none is given.
     """
 
-    def __init__(self, connection: MySqlConnection, opened: MySQLConnectionAbstract | None = None) -> None:
+    def __init__(self, connection: MySqlConnection, opened: MySQLConnection | None = None) -> None:
         self._connection = connection
         self._opened = opened
 
@@ -116,7 +117,7 @@ class ConnectorEngine:
             cursor.execute(statement)
             found: list[Sequence[Any]] = []
             held = 0
-            for row in cursor:
+            for row in cast("Iterator[Sequence[bytes | None]]", cursor):
                 found.append(row)
                 held += sum(len(value) for value in row if value is not None)
                 if len(found) >= rows or held >= size_bytes:
@@ -144,7 +145,7 @@ def fetched(jobs: Iterable[Job], fetch: Callable[[Job], pa.Table], *, readers: i
     """Yield each job with what `fetch` returns for it, in order, `readers` of them under way at a time."""
     under_way: deque[tuple[Job, Future[pa.Table]]] = deque()
     for job in jobs:
-        under_way.append((job, _started(lambda job=job: fetch(job))))
+        under_way.append((job, _started(partial(fetch, job))))
         if len(under_way) >= readers:
             done, table = under_way.popleft()
             yield done, table.result()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import mysql.connector
 from mysql.connector import errorcode
@@ -22,7 +22,7 @@ from aimass.core.errors import (
 from aimass.core.sources.mysql.connection import MySqlConnection
 
 if TYPE_CHECKING:
-    from mysql.connector.abstracts import MySQLConnectionAbstract
+    from mysql.connector.connection import MySQLConnection
 
 # Times come as UTC, and text as UTF-8, whatever the server's settings are.
 SESSION = ("SET time_zone = '+00:00'",)
@@ -51,7 +51,7 @@ _WRONG = {
 
 
 @contextlib.contextmanager
-def session(connection: MySqlConnection) -> Iterator[MySQLConnectionAbstract]:
+def session(connection: MySqlConnection) -> Iterator[MySQLConnection]:
     """Open a session that sees times in UTC; errors inside the block are ours.
 
     Raises
@@ -84,18 +84,19 @@ def check(connection: MySqlConnection) -> str:
         return str(rows_of(opened, "SELECT VERSION()")[0][0])
 
 
-def rows_of(opened: MySQLConnectionAbstract, statement: str) -> list[tuple[Any, ...]]:
+def rows_of(opened: MySQLConnection, statement: str) -> list[tuple[Any, ...]]:
     """Return the few rows of `statement`."""
     with contextlib.closing(opened.cursor()) as cursor:
         cursor.execute(statement)
         return [tuple(row) for row in cursor.fetchall()]
 
 
-def _open(connection: MySqlConnection) -> MySQLConnectionAbstract:
+def _open(connection: MySqlConnection) -> MySQLConnection:
     tls: dict[str, Any] = {"ssl_disabled": True}
     if connection.tls == "verified":
         tls = {"ssl_ca": connection.authorities, "ssl_verify_cert": True, "ssl_verify_identity": True}
-    return mysql.connector.connect(
+    # Typed as any of three classes; without a pool and in pure Python it is this one.
+    opened = mysql.connector.connect(
         host=connection.host,
         port=connection.port,
         user=connection.user,
@@ -106,6 +107,7 @@ def _open(connection: MySqlConnection) -> MySQLConnectionAbstract:
         use_pure=True,
         **tls,
     )
+    return cast("MySQLConnection", opened)
 
 
 @contextlib.contextmanager

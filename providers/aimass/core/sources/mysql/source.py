@@ -26,7 +26,7 @@ from aimass.core.sources.watermark import Watermark, next_watermark
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from mysql.connector.abstracts import MySQLConnectionAbstract
+    from mysql.connector.connection import MySQLConnection
 
 LOG = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class MySqlSource:
             finds_zero_dates=wanted.zero_dates != "null",
         )
 
-    def _table(self, opened: MySQLConnectionAbstract) -> Table:
+    def _table(self, opened: MySQLConnection) -> Table:
         if self.settings.query is not None:
             return find_query(opened, self.settings.query)
         assert self.settings.table is not None

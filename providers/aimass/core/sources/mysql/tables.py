@@ -15,7 +15,7 @@ from aimass.core.sources.mysql.columns import Column, quoted
 from aimass.core.sources.mysql.sessions import rows_of
 
 if TYPE_CHECKING:
-    from mysql.connector.abstracts import MySQLConnectionAbstract
+    from mysql.connector.connection import MySQLConnection
 
 BINARY_CHARSET = 63
 
@@ -83,7 +83,7 @@ class Table:
         return any(tuple(index[: len(names)]) == tuple(names) for index in (self.key, *self.indexes))
 
 
-def find_table(opened: MySQLConnectionAbstract, database: str, name: str) -> Table:
+def find_table(opened: MySQLConnection, database: str, name: str) -> Table:
     """Describe the table or view `name` of the schema `database`.
 
     Raises
@@ -120,7 +120,7 @@ def find_table(opened: MySQLConnectionAbstract, database: str, name: str) -> Tab
     return Table(sql, f"the table {database}.{name}", columns, key, indexes, None if count is None else int(count))
 
 
-def find_query(opened: MySQLConnectionAbstract, query: str) -> Table:
+def find_query(opened: MySQLConnection, query: str) -> Table:
     """Describe what `query` returns; it is run for no row."""
     sql = f"({query.strip().rstrip(';')}\n) AS `query`"
     cursor = opened.cursor()
@@ -146,7 +146,7 @@ def _column(name: str, data_type: str, column_type: str, *rest: Any) -> Column:
     )
 
 
-def _described(opened: MySQLConnectionAbstract, sql: str, name: str, code: int, flags: int, charset: int) -> Column:
+def _described(opened: MySQLConnection, sql: str, name: str, code: int, flags: int, charset: int) -> Column:
     """Return a column of a query from what the protocol tells of it, which is less than a table's."""
     is_binary = charset == BINARY_CHARSET
     kind = _FIELD_TYPES.get(code)
@@ -180,7 +180,7 @@ def _keys(statistics: Sequence[Sequence[Any]]) -> tuple[tuple[str, ...], list[tu
     return key, [*(columns + tuple(name for name in key if name not in columns) for columns in names.values())]
 
 
-def _unknown_table(opened: MySQLConnectionAbstract, database: str, name: str) -> NotFoundError:
+def _unknown_table(opened: MySQLConnection, database: str, name: str) -> NotFoundError:
     schemas = [_text(row[0]) for row in rows_of(opened, "SELECT schema_name FROM information_schema.schemata")]
     if database not in schemas:
         kind, seen, known = "schema", database, schemas
