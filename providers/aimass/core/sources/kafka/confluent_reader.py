@@ -68,7 +68,7 @@ class ConfluentReader:
             heard = time.monotonic()
             last = found[-1]
             if last.error() is None and all(message.error() is None for message in found):
-                at = int(last.offset()) + 1  # type: ignore[arg-type] - a message that was fetched has an offset
+                at = int(last.offset()) + 1  # type: ignore[arg-type] # what was fetched has an offset
             else:
                 at = max([at, *(self._after(message, span) for message in found)])
                 found = [message for message in found if message.error() is None]
@@ -85,9 +85,9 @@ class ConfluentReader:
         extras = self._extras
         return Messages(
             offsets=[message.offset() for message in found],  # type: ignore[misc]
-            values=[message.value() for message in found],  # type: ignore[misc]
+            values=[message.value() for message in found],
             timestamps_ms=[message.timestamp()[1] for message in found] if "timestamp" in extras else [],
-            keys=[message.key() for message in found] if "key" in extras else [],  # type: ignore[misc]
+            keys=[message.key() for message in found] if "key" in extras else [],
             headers=[message.headers() for message in found] if "headers" in extras else [],  # type: ignore[misc]
         )
 

@@ -256,7 +256,7 @@ def _boolean(value: Any) -> bool | None:
 
 def _integer(value: Any) -> int | None:
     if value is None or (type(value) is int and value in INTEGERS):
-        return value  # type: ignore[no-any-return]
+        return value
     if type(value) is float and value.is_integer() and abs(value) < EXACT_INTEGERS:
         return int(value)
     raise UndecodableError("not integer")

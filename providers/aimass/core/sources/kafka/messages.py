@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
@@ -87,7 +87,7 @@ class Reader(Protocol):
         """Let go of everything."""
 
 
-def cut(pieces: Iterable[Messages]) -> Iterator[Messages]:
+def cut(pieces: Iterable[Messages]) -> Generator[Messages, None, None]:
     """Cut pieces of any size into batches of about 8 MiB, 50,000 messages at most.
 
     Where a batch ends depends on the messages since the last end alone, so a reader that resumes gets the same ones.

@@ -52,9 +52,9 @@ class RowMaker:
         """Return the rows of `messages`, which came from `span`; raises CorruptDataError where poison is an error."""
         count = len(messages)
         tombstones = [index for index, value in enumerate(messages.values) if value is None]
-        values, numbers, faults = self._decoded(messages, tombstones)
+        values, numbers, value_faults = self._decoded(messages, tombstones)
         columns, key_faults = self._columns(messages, span)
-        faults = dict(sorted({**dict(key_faults), **dict(faults)}.items()))
+        faults = dict(sorted({**dict(key_faults), **dict(value_faults)}.items()))
         if faults and self._settings.on_poison == "error":
             self._refuse(messages, span, faults, tombstones)
         if len(numbers) == count and not faults:

@@ -161,7 +161,8 @@ class KafkaSource:
             for topic in cluster.topics(list(dict.fromkeys(span.topic for span in spans))):
                 if topic.id != position.topics[topic.name].id:
                     raise offsets.recreated(topic.name)
-            return dict(cluster.begins(_partitions(position.restricted(spans))))
+            begins = cluster.begins(_partitions(position.restricted(spans)))
+            return {(topic, number): offset for (topic, number), offset in begins.items()}
 
     def _lost(self, maker: RowMaker, span: Span, begin: int) -> SourceBatch:
         from aimass.core.sources.kafka.failures import lost
@@ -176,11 +177,12 @@ class KafkaSource:
         return RowMaker(self.settings, self._decoder(position))
 
     def _decoder(self, position: KafkaPosition) -> Decoder:
-        wanted, columns = self.settings, {"columns": self.settings.columns, "types": self.settings.types}
+        wanted = self.settings
+        columns: dict[str, Any] = {"columns": wanted.columns, "types": wanted.types}
         if wanted.format == "json":
             from aimass.core.sources.kafka.json_values import decoder_of
 
-            return decoder_of(position.columns or {}, where=", ".join(position.topics), **columns)  # type: ignore[arg-type]
+            return decoder_of(position.columns or {}, where=", ".join(position.topics), **columns)
         if wanted.format == "raw":
             import pyarrow as pa
 
