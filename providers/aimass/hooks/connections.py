@@ -127,7 +127,7 @@ def _document(named: NamedConnection) -> dict[str, Any] | None:
     return document
 
 
-def _hook(named: NamedConnection, conn_type: str) -> type[ConnectionHook]:
+def _hook(named: NamedConnection, conn_type: str | None) -> type[ConnectionHook]:
     """Return the hook for connections of `conn_type`, where it is one that the field can use."""
     hook = HOOKS.load(conn_type) if conn_type in HOOKS.names() else None
     is_typed = named.default in HOOKS.names()

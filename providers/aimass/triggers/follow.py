@@ -60,7 +60,7 @@ class NewDataTrigger(BaseEventTrigger):
         store_conn_id: str = "aimass_store",
         poll_s: float = DEFAULT_POLL_S,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # Airflow's own
         self.config = dict(config)
         self.project = project
         self.store_conn_id = store_conn_id

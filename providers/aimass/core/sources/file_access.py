@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import IO, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -57,7 +57,7 @@ class FileAccess(Protocol):
 class ManyFiles(Protocol):
     """What an access offers besides, where many small files are faster fetched at once than one by one."""
 
-    def fetch_many(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
+    def fetch_many(self, files: Sequence[SourceFile]) -> Generator[tuple[SourceFile, bytes], None, None]:
         """Yield the content of each of `files`, in their order, while the next ones are on their way.
 
         At most a few dozen are held. Closing the iterator ends the transfers.

@@ -232,12 +232,13 @@ class FileRowsSource(abc.ABC):
 
     def _fetched(self, files: Sequence[SourceFile]) -> Generator[tuple[SourceFile, bytes | None], None, None]:
         """Yield the files, each checked before and after it is read, small ones with their content where that pays."""
-        small = [file for file in files if file.bytes <= SMALL_BYTES] if isinstance(self.files, ManyFiles) else []
-        contents = self.files.fetch_many(small) if isinstance(self.files, ManyFiles) and small else iter(())
-        with contextlib.closing(contents) if small else contextlib.nullcontext():
+        many = self.files if isinstance(self.files, ManyFiles) else None
+        small = [file for file in files if many and file.bytes <= SMALL_BYTES]
+        contents = many.fetch_many(small) if many else None
+        with contextlib.closing(contents) if contents else contextlib.nullcontext():
             for file in files:
                 self.files.check_unchanged(file)
-                yield file, next(contents)[1] if small and file.bytes <= SMALL_BYTES else None
+                yield file, next(contents)[1] if contents and file.bytes <= SMALL_BYTES else None
                 self.files.check_unchanged(file)
 
     def _rows(self, file: SourceFile, content: bytes | None = None) -> _Rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from aimass.core.deps import Deps
@@ -34,7 +34,7 @@ class StoreFiles:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
 
-    def list(self, pattern: str) -> list[SourceFile]:
+    def list(self, pattern: str) -> Sequence[SourceFile]:
         """Return the files that `pattern` names."""
         uri = as_uri(pattern)
         if not has_wildcard(uri):
@@ -53,7 +53,7 @@ class StoreFiles:
         if self._describe(file.uri, file.name) != file:
             raise changed_file(file)
 
-    def _below(self, pattern: str, base: str) -> list[SourceFile]:
+    def _below(self, pattern: str, base: str) -> Sequence[SourceFile]:
         folder = self._deps.store.path(f"{base}/")
         root = folder.path.rstrip("/")
         try:
@@ -75,7 +75,7 @@ class StoreFiles:
             raise is_a_folder(uri)
         return _as_file(uri, name, info)
 
-    def _names(self, folder: str) -> list[str]:
+    def _names(self, folder: str) -> Sequence[str]:
         return [name for name in self._deps.store.list(folder) if not name.startswith(".")]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import islice
@@ -31,6 +31,7 @@ from aimass.core.sources.file_rows import FileRowsSettings, FileRowsSource
 from aimass.core.sources.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
+    from obstore import GetOptions
     from obstore.store import S3Store
 
     from aimass.core.object_storage.listing import Listed
@@ -96,7 +97,7 @@ class ObsFiles:
         self._asking = faults.asking
         self._bucket: Callable[[str], S3Store] = cache(lambda bucket: client.open_bucket(connection, bucket))
 
-    def list(self, pattern: str) -> list[SourceFile]:
+    def list(self, pattern: str) -> Sequence[SourceFile]:
         """Return the objects that `pattern` names."""
         base = fixed_folder(pattern)
         listed = self._listing.list_objects(self._connection, split_uri(pattern)[0], fixed_prefix(_key(pattern)))
@@ -115,7 +116,7 @@ class ObsFiles:
     def check_unchanged(self, file: SourceFile) -> None:
         """Do nothing: every read names the etag."""
 
-    def fetch_many(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
+    def fetch_many(self, files: Sequence[SourceFile]) -> Generator[tuple[SourceFile, bytes], None, None]:
         """Yield the objects with their bytes, a few dozen under way at any time."""
         with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="fetch") as threads:
             under_way: deque[tuple[SourceFile, Future[bytes]]] = deque()
@@ -132,7 +133,9 @@ class ObsFiles:
 
     def _range(self, file: SourceFile, start: int, stop: int) -> bytes:
         bucket, key = split_uri(file.uri)[0], _key(file.uri)
-        options = {"if_match": f'"{file.version}"', **({"range": (start, stop)} if stop - start < file.bytes else {})}
+        options: GetOptions = {"if_match": f'"{file.version}"'}
+        if stop - start < file.bytes:
+            options["range"] = (start, stop)
         try:
             with self._asking(f"reading {file.uri}"):
                 return bytes(self._get(self._bucket(bucket), key, options=options).bytes()) if file.bytes else b""
@@ -153,7 +156,7 @@ class ObsFiles:
             raise is_a_folder(uri)
         raise missing_file(uri, [name for name in known if not name.endswith("/")])
 
-    def _names(self, folder: str) -> list[str]:
+    def _names(self, folder: str) -> Sequence[str]:
         """Return the names right below `folder`, those of folders with a slash."""
         key = _key(folder)
         below = self._listing.names_in(self._connection, split_uri(folder)[0], f"{key}/" if key else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import io
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO
 
@@ -71,7 +71,7 @@ class HdfsFiles:
         if file.bytes > SMALL_BYTES:
             self._compare(file)
 
-    def fetch_many(self, files: Sequence[SourceFile]) -> Iterator[tuple[SourceFile, bytes]]:
+    def fetch_many(self, files: Sequence[SourceFile]) -> Generator[tuple[SourceFile, bytes], None, None]:
         """Yield the content of each of `files`, the next ones under way."""
         waiting: deque[tuple[SourceFile, Future[bytes]]] = deque()
         coming = iter(files)
@@ -160,5 +160,5 @@ class HdfsFiles:
             nearest=nearest,
         )
 
-    def _names(self, folder: str) -> list[str]:
+    def _names(self, folder: str) -> Sequence[str]:
         return [entry.name for entry in self._client.children(folder or "/")]

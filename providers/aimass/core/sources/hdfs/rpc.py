@@ -16,7 +16,7 @@ from aimass.core.sources.hdfs.client import Entry, translated, unreachable
 from aimass.core.sources.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
-    from hdfs_native import Client, FileReader, FileStatus
+    from hdfs_native import Client, FileReader, FileStatus, FileWriter
 
     from aimass.core.sources.hdfs.connection import HdfsConnection
 
@@ -160,7 +160,7 @@ class _Writer(io.RawIOBase):
     """A new file; what goes wrong has our errors."""
 
     def __init__(
-        self, translate: Callable[[str], contextlib.AbstractContextManager[None]], writer: IO[bytes], path: str
+        self, translate: Callable[[str], contextlib.AbstractContextManager[None]], writer: FileWriter, path: str
     ) -> None:
         super().__init__()
         self._translate = translate
