@@ -10,7 +10,7 @@ from airflow.sdk.log import mask_secret
 
 from aimass.core.errors import AimassError, ConfigError
 from aimass.core.settings import given, parse_settings
-from aimass.core.sources.mongodb.connection import MongoDbConnection, check
+from aimass.core.sources.mongodb.connection import MongoDbConnection
 
 STANDARD_TYPE = "mongo"
 TEST_TIMEOUT_S = 10.0
@@ -75,6 +75,8 @@ class MongoDbHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Log in; return whether that worked and what happened."""
+        from aimass.core.sources.mongodb.sessions import check
+
         try:
             connection = self.get_conn()
             limits = {name: min(getattr(connection, name), TEST_TIMEOUT_S) for name in ("timeout_s", "read_timeout_s")}

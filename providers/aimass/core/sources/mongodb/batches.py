@@ -51,7 +51,7 @@ class RawDocuments:
         """Return those for which `keep` is true."""
         if all(keep):
             return self
-        return RawDocuments(b"".join(self[index] for index in np.flatnonzero(keep)))
+        return RawDocuments(b"".join(self[index] for index in np.flatnonzero(keep).tolist()))
 
 
 class BatchDecoder:

@@ -49,14 +49,21 @@ class _Found:
     begins: list[Ints] = field(default_factory=list)
     ends: list[Ints] = field(default_factory=list)
 
+    def add(self, rows: Ints, types: npt.NDArray[np.uint8], begins: Ints, ends: Ints) -> None:
+        """Note the values of more documents."""
+        self.rows.append(rows)
+        self.types.append(types)
+        self.begins.append(begins)
+        self.ends.append(ends)
+
     def joined(self) -> tuple[Ints, npt.NDArray[np.uint8], Ints, Ints]:
         """Return them in order of their documents."""
         if len(self.rows) == 1:
             return self.rows[0], self.types[0], self.begins[0], self.ends[0]
         rows = np.concatenate(self.rows)
         order = np.argsort(rows, kind="stable")
-        rest = (np.concatenate(parts)[order] for parts in (self.types, self.begins, self.ends))
-        return rows[order], *rest
+        types, begins, ends = np.concatenate(self.types), np.concatenate(self.begins), np.concatenate(self.ends)
+        return rows[order], types[order], begins[order], ends[order]
 
 
 class Lockstep:
@@ -138,11 +145,7 @@ class Lockstep:
             self.is_odd[rows[is_bad]] = True
             ends = np.where(is_bad, limits, ends)
         if node.column >= 0:
-            found = self._found[node.column]
-            for part, more in zip(
-                (found.rows, found.types, found.begins, found.ends), (rows, types, begins, ends), strict=True
-            ):
-                part.append(more)
+            self._found[node.column].add(rows, types, begins, ends)
             return ends
         is_document = (types == DOCUMENT) & ~is_bad
         self.is_odd[rows[~is_document & (types != NULL) & (types != UNDEFINED)]] = True
@@ -154,7 +157,8 @@ class Lockstep:
         sizes: Ints = _FIXED[types]
         has_length = _HAS_LENGTH[types]
         if has_length.all():
-            return sizes + self._view("<i4")[begins]
+            sizes += self._view("<i4")[begins]
+            return sizes
         if has_length.any():
             sizes[has_length] += self._view("<i4")[begins[has_length]]
         return sizes
@@ -236,7 +240,8 @@ class Lockstep:
         return pa.array(moments).cast(TYPES["date"]), fits
 
     def _booleans(self, types: npt.NDArray[np.uint8], begins: Ints) -> tuple[pa.Array, Bools]:
-        return pa.array(self._bytes[begins] != 0), types == BOOLEAN
+        values = self._bytes[begins]
+        return pa.array(values != 0), (types == BOOLEAN) & (values <= 1)
 
     def _object_ids(self, types: npt.NDArray[np.uint8], begins: Ints) -> tuple[pa.Array, Bools]:
         begins = np.minimum(begins, len(self._data) - 12)
@@ -287,7 +292,7 @@ class Lockstep:
         """Fetch the numbers of some BSON types; return which are of one of them."""
         fits = np.zeros(len(types), dtype=bool)
         for kind, dtype in views.items():
-            is_kind = types == kind
+            is_kind: Bools = types == kind
             if is_kind.all():
                 numbers[:] = self._view(dtype)[begins]
                 return is_kind
@@ -301,6 +306,7 @@ class Lockstep:
         is_array = types == ARRAY
         self.is_odd[rows[~is_array]] = True
         rows, at, ends = rows[is_array], begins[is_array] + 4, ends[is_array] - 1
+        self.is_odd[rows[self._bytes[ends] != 0]] = True
         items = _Found()
         owners, limits = np.arange(len(rows)), ends
         for index in range(MAX_ITEMS):
@@ -316,10 +322,7 @@ class Lockstep:
             self.is_odd[rows[owners[is_bad]]] = True
             at = np.where(is_bad, limits, at)
             good = ~is_bad
-            for part, more in zip(
-                (items.rows, items.types, items.begins, items.ends), (owners, kinds, starts, at), strict=True
-            ):
-                part.append(more[good])
+            items.add(owners[good], kinds[good], starts[good], at[good])
         self.is_odd[rows[owners[at != limits]]] = True
         return self._joined_lists(column, items, rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from bson import Code, json_util
 
@@ -133,7 +133,9 @@ class Query:
             )
             stages += [{"$limit": limit}] * bool(limit)
             found = collection.aggregate_raw_batches(stages, batchSize=self._batch_documents, allowDiskUse=True)
-        yield from (documents for documents in map(RawDocuments, found) if len(documents))
+        # The driver's types speak of dicts; raw batches are bytes.
+        batches = map(RawDocuments, cast("Iterator[bytes]", found))
+        yield from (documents for documents in batches if len(documents))
 
     def range(self, collection: Documents, order: Order, mark: Watermark, start: Key | None) -> Iterator[RawDocuments]:
         """Yield the documents of a watermark, those that came late left out, after the key `start`."""

@@ -16,10 +16,11 @@ from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mongodb import keys
 from aimass.core.sources.mongodb.batches import BatchDecoder, RawDocuments
 from aimass.core.sources.mongodb.columns import Column, Plan, infer, merge, with_types
-from aimass.core.sources.mongodb.connection import MongoDbConnection, check_exists, connected, moment_of
+from aimass.core.sources.mongodb.connection import MongoDbConnection
 from aimass.core.sources.mongodb.decoding import look_into
 from aimass.core.sources.mongodb.keys import ANY, ID, CollectionKeys, Documents, KeyField, Order
 from aimass.core.sources.mongodb.query import Query, check_unique, from_text, parse
+from aimass.core.sources.mongodb.sessions import check_exists, connected, moment_of
 from aimass.core.sources.mongodb.values import CODEC
 from aimass.core.sources.watermark import Watermark, next_watermark
 
