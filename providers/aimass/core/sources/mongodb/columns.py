@@ -151,7 +151,8 @@ def _scaled(value: Decimal, precision: int, scale: int) -> Decimal:
         raise MisfitError(f"a decimal with more than {scale} digits after the point")
     if value and value.adjusted() >= precision - scale:
         raise MisfitError(f"a decimal with more than {precision - scale} digits before the point")
-    return value
+    # A zero may have any exponent, and Arrow takes it by its word.
+    return value or Decimal(0)
 
 
 @dataclass
