@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 # What the one common ancestor of all tests' tasks imports; nothing there may start threads.
-PRELOADED = [f"tests.crash.{name}_tasks" for name in ("search", "release", "stage", "rollback")]
+PRELOADED = [f"tests.crash.{name}_tasks" for name in ("search", "release", "stage", "rollback", "ingest")]
 Task = Callable[[dict[str, Any]], Any]
 
 
@@ -22,14 +22,12 @@ class Forks:
     ----------
     folder : Path
         Where processes leave their results.
-    preloaded : sequence of str
-        What the common ancestor imports, if this is the first of this process.
     """
 
-    def __init__(self, folder: Path, *, preloaded: Sequence[str] = PRELOADED) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(list(preloaded))
+        self._context.set_forkserver_preload(PRELOADED)
 
     def run(self, task: Task, request: dict[str, Any], *, kill_after_s: float | None = None) -> Any:
         """Return what `task` returns, or None when its process was killed; any other end is a failure."""

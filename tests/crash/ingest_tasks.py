@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from typing import Any
 
 from aimass.core import datasets
 from aimass.core.deps import Deps, Runtime
-from aimass.core.errors import TransientError
+from aimass.core.errors import MissingDependencyError, TransientError
 from aimass.core.sources import SOURCES
 from aimass.core.stages import ingest_earlier
 from aimass.core.stages.ingest import STAGE
 from aimass.core.testing.failpoints import KillAt
 
-STAGE.preload()
+# What a read imports when it begins: it would spend most of its time on that. None of these starts threads.
+READERS = ("kafka.cluster", "kafka.confluent_reader", "kafka.json_values", "kafka.rows", "hdfs.rpc", "hdfs.web")
+LIBRARIES = (
+    *("pandas", "upath.implementations.local", "encodings.idna", "connectorx", "pymongo.synchronous.auth"),
+    *("hdfs_native", "requests", "fsspec.implementations.webhdfs", "obstore", "obs"),
+    *("aimass.core.object_storage.client", "aimass.core.object_storage.faults", "aimass.core.object_storage.listing"),
+)
+
+for source in SOURCES.names():
+    with contextlib.suppress(ImportError, MissingDependencyError):
+        SOURCES.load(source)
+for module in (*LIBRARIES, *(f"aimass.core.sources.{name}" for name in READERS)):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(module)
 
 
 def ingest_task(request: dict[str, Any]) -> Any:

@@ -14,8 +14,7 @@ from tests.services.hadoop import Hadoop, hdfs_server
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.integration("hdfs"), pytest.mark.xdist_group("hdfs")]
 ROWS = 25
-KILLED_AT = 15
-"""Before which kill of a read the DataNode is killed, too."""
+DATA_NODE_EVERY = 20
 
 
 class LiveFolder:
@@ -62,7 +61,7 @@ def test_rows_of_files_in_hdfs_are_read_once(
         live = LiveFolder(server)
 
         def disturb(number: int) -> None:
-            if number and number % KILLED_AT == 0:
+            if number % DATA_NODE_EVERY == DATA_NODE_EVERY // 2:
                 server.data_node.kill()
                 server.data_node.start()
 

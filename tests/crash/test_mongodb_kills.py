@@ -17,16 +17,15 @@ from tests.services.mongodb import MongoDb, mongodb_server
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.integration("mongodb")]
 DOCUMENTS = 2
-WRITTEN_SHARE = 0.2
+WRITTEN_SHARE = 0.5
 BEHIND_S = 20
-EVERY_NTH = 10
+RESTART_EVERY = 20
 
 
 class LiveCollection:
     """A collection into which two clients write, one of them with a clock that is behind."""
 
     key = "_id"
-    modules = ("aimass.core.sources.mongodb.source",)
 
     def __init__(self, server: MongoDb, seed: int) -> None:
         source = {"type": "mongodb", "collection": "live", "cursor": "_id", "batch_documents": 50}
@@ -60,7 +59,7 @@ class LiveCollection:
 
     def restart(self, number: int) -> None:
         """Kill the server now and then, and start it again."""
-        if number % EVERY_NTH == EVERY_NTH - 1:
+        if number % RESTART_EVERY == RESTART_EVERY // 2:
             self._server.kill()
             self._server.start()
 

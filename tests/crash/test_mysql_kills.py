@@ -28,7 +28,6 @@ class LiveTable:
     """
 
     key = "number"
-    modules = ("aimass.core.sources.mysql.source", "connectorx")
 
     def __init__(self, server: MariaDb, incremental: str) -> None:
         self.server = server
