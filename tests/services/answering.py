@@ -35,6 +35,9 @@ def answering(answer: Callable[[BaseHTTPRequestHandler, bytes], Answer]) -> Iter
         def do_GET(self) -> None:
             self.do_POST()
 
+        def do_PUT(self) -> None:
+            self.do_POST()
+
         def log_message(self, *args: Any) -> None:
             """Say nothing."""
 
