@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from aimass.core.connections import ConnectionSettings
 from aimass.core.sources.hdfs.client import HdfsClient
@@ -47,6 +47,12 @@ class HdfsConnection(ConnectionSettings):
         default=None, description="Folder with core-site.xml and hdfs-site.xml to take settings from (RPC)."
     )
     timeout_s: float = Field(default=30.0, gt=0, description="How long one answer is waited for, in seconds.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> HdfsConnection:
+        if self.protocol == "webhdfs" and self.password and (self.token or self.kerberos or not self.user):
+            raise ValueError("a password over WebHDFS needs a user, and neither a token nor Kerberos")
+        return self
 
     @property
     def is_name_service(self) -> bool:
