@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -17,6 +17,7 @@ from aimass.core.sources.mongodb import values
 from aimass.core.sources.mongodb.values import DECIMAL_DIGITS, MisfitError
 
 EXTRA = "_extra"
+_WIDE = Context(prec=2 * DECIMAL_DIGITS)
 Arrays = Literal["json", "list"]
 
 
@@ -151,8 +152,8 @@ def _scaled(value: Decimal, precision: int, scale: int) -> Decimal:
         raise MisfitError(f"a decimal with more than {scale} digits after the point")
     if value and value.adjusted() >= precision - scale:
         raise MisfitError(f"a decimal with more than {precision - scale} digits before the point")
-    # A zero may have any exponent, and Arrow takes it by its word.
-    return value or Decimal(0)
+    # Arrow takes zeros at the end, and those of zero itself, by their word.
+    return value.quantize(Decimal(1).scaleb(-scale), context=_WIDE)
 
 
 @dataclass
