@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 import pyarrow as pa
 
@@ -29,7 +29,15 @@ Job = TypeVar("Job")
 
 
 class Engine(Protocol):
-    """Something that runs a statement and returns its rows."""
+    """Something that runs a statement and returns its rows.
+
+    Attributes
+    ----------
+    refuses_dates : bool
+        Whether a date that is none is a CorruptDataError, wherever it stands.
+    """
+
+    refuses_dates: ClassVar[bool]
 
     def fetch(self, statement: str) -> pa.Table:
         """Return all rows, in the library's own types; `typed` gives them ours. Safe to call from several threads."""
@@ -43,6 +51,8 @@ class ConnectorxEngine:
     connection : MySqlConnection
         The server.
     """
+
+    refuses_dates = True
 
     def __init__(self, connection: MySqlConnection) -> None:
         self._connection = connection
@@ -95,6 +105,8 @@ class ConnectorEngine:
     opened : MySQLConnection, optional
         The session to use, by one thread at a time; each call opens its own where none is given.
     """
+
+    refuses_dates = False
 
     def __init__(self, connection: MySqlConnection, opened: MySQLConnection | None = None) -> None:
         self._connection = connection

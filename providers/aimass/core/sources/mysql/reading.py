@@ -34,6 +34,8 @@ class Job:
     ----------
     statement : str
         What to run.
+    plain : str
+        The same for the server's half the work, where every date is one: connectorx fails where one is none.
     resume : JSON-able
         Where the read stands after it.
     is_chosen : bool
@@ -41,6 +43,7 @@ class Job:
     """
 
     statement: str
+    plain: str
     resume: Any
     is_chosen: bool = False
 
@@ -78,6 +81,11 @@ class Selection:
         where = f" WHERE {' AND '.join(f'({condition})' for condition in both)}" if both else ""
         order = f" ORDER BY {order}" if order else ""
         return f"SELECT {selected or self.selected()} FROM {self.table.sql}{where}{order}{limit}"
+
+    def plain(self, *, with_key: bool = False) -> str:
+        """Return what is selected of each row where every date is one: its columns, and its key where wanted."""
+        parts = [column.plain for column in self.columns]
+        return ", ".join([*parts, self.key.selected] if self.key and with_key else parts)
 
     def selected(self, *, with_key: bool = False) -> str:
         """Return what is selected of each row: its columns, its key where wanted, its fault where it may have one."""
@@ -126,7 +134,7 @@ class Selection:
         while keys := mark.late[done : done + LATE_PER_STATEMENT]:
             done += len(keys)
             wanted = " OR ".join(f"({self.key.equals(key)})" for key in keys)
-            yield Job(self.statement(wanted, order=self.key.order()), [0, done])
+            yield self._job([wanted], self.key, [0, done])
 
     def _stretches(self, mark: Watermark) -> list[tuple[list[str], bool]]:
         """Return the rows that are all there for certain, and those near the end of which some may be late."""
@@ -145,16 +153,20 @@ class Selection:
         self, conditions: list[str], step: int, at: Key | None, fetch: Fetch, *, is_chosen: bool
     ) -> Iterator[Job]:
         assert self.order is not None
-        selected = self.selected(with_key=is_chosen)
         while True:
             beyond = [self.order.after(at)] if at else []
             end = self._end([*conditions, *beyond], fetch)
             bound = [self.order.up_to(end)] if end else []
-            statement = self.statement(*conditions, *beyond, *bound, selected=selected, order=self.order.order())
-            yield Job(statement, [step, end] if end else [step + 1, None], is_chosen)
+            resume = [step, end] if end else [step + 1, None]
+            yield self._job([*conditions, *beyond, *bound], self.order, resume, is_chosen=is_chosen)
             if end is None:
                 return
             at = end
+
+    def _job(self, conditions: list[str], order: RowKey, resume: Any, *, is_chosen: bool = False) -> Job:
+        selected = self.selected(with_key=is_chosen), self.plain(with_key=is_chosen)
+        guarded, plain = (self.statement(*conditions, selected=some, order=order.order()) for some in selected)
+        return Job(guarded, plain, resume, is_chosen)
 
     def _end(self, conditions: list[str], fetch: Fetch) -> Key | None:
         """Return the key of the last row that still fits into a range; None where all rows do."""

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aimass.core import settings
 from aimass.core.deps import Deps
-from aimass.core.errors import ConfigError
+from aimass.core.errors import ConfigError, CorruptDataError
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mysql.batches import to_batch
 from aimass.core.sources.mysql.columns import schema_of
 from aimass.core.sources.mysql.connection import MySqlConnection
 from aimass.core.sources.mysql.engines import ConnectorEngine, Engine, fetched, make_engine
 from aimass.core.sources.mysql.keys import RowKey
-from aimass.core.sources.mysql.reading import BYTES_PER_RANGE, Selection
+from aimass.core.sources.mysql.reading import BYTES_PER_RANGE, Job, Selection
 from aimass.core.sources.mysql.sessions import rows_of, session
 from aimass.core.sources.mysql.settings import MySqlSettings
 from aimass.core.sources.mysql.tables import Table, find_query, find_table
@@ -92,7 +92,7 @@ class MySqlSource:
         if isinstance(engine, ConnectorEngine):
             _warn("connectorx is not installed, or not wanted")
         jobs = found.jobs(mark, resume, engine.fetch)
-        for job, table in fetched(jobs, lambda job: engine.fetch(job.statement), readers=self.settings.readers):
+        for job, table in fetched(jobs, _Fetch(engine), readers=self.settings.readers):
             yield self._batch(table, mark if job.is_chosen else None, job.resume)
 
     def estimate(self, position: Any) -> int | None:
@@ -186,6 +186,23 @@ class MySqlSource:
             known=[column.name for column in found.table.columns],
             hint="Add `key` where the table has none of its own",
         )
+
+
+class _Fetch:
+    """Fetches a job's rows, without a look at dates as long as all are dates."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._trusts_dates = engine.refuses_dates
+
+    def __call__(self, job: Job) -> pa.Table:
+        if self._trusts_dates:
+            try:
+                return self._engine.fetch(job.plain)
+            except CorruptDataError:
+                # Where one is wrong there are mostly more, and each costs a read and connectorx's lines on stderr.
+                self._trusts_dates = False
+        return self._engine.fetch(job.statement)
 
 
 def _warn(why: str) -> None:
