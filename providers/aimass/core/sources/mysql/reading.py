@@ -18,7 +18,7 @@ from aimass.core.sources.mysql.tables import Table
 from aimass.core.sources.watermark import Key, Watermark
 
 FAULT = "_aimass_fault"
-ROWS_PER_RANGE = 65_536
+ROWS_PER_RANGE = 32_768
 ROWS_PER_LONG_RANGE = 8_192
 BYTES_PER_RANGE = 16 << 20
 LATE_PER_STATEMENT = 500

@@ -15,7 +15,7 @@ from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mysql.batches import to_batch
 from aimass.core.sources.mysql.columns import schema_of
 from aimass.core.sources.mysql.connection import MySqlConnection
-from aimass.core.sources.mysql.engines import ConnectorEngine, Engine, fetched, make_engine
+from aimass.core.sources.mysql.engines import ConnectorEngine, ConnectorxEngine, Engine, fetched, make_engine
 from aimass.core.sources.mysql.keys import RowKey
 from aimass.core.sources.mysql.reading import BYTES_PER_RANGE, Job, Selection
 from aimass.core.sources.mysql.sessions import rows_of, session
@@ -66,9 +66,9 @@ class MySqlSource:
                 return taken
             if since is not None and not self._tells_new:
                 raise self._cannot_tell()
-            keys = TableKeys(
-                self.settings, found, ConnectorEngine(self._connection, opened).fetch, follows=self._tells_new
-            )
+            # Keys near the end may be many, so they come the fast way if there is one.
+            engine = self._engine if isinstance(self._engine, ConnectorxEngine) else ConnectorEngine(self._connection, opened)
+            keys = TableKeys(self.settings, found, engine.fetch, follows=self._tells_new)
             earlier = Watermark.model_validate(since["mark"]) if since is not None else None
             keys.check(earlier, keys.newest(None), now)
             mark = next_watermark(keys, earlier)
