@@ -52,7 +52,7 @@ class ConnectorxEngine:
         The server.
     """
 
-    refuses_dates = True
+    refuses_dates: ClassVar[bool] = True
 
     def __init__(self, connection: MySqlConnection) -> None:
         self._connection = connection
@@ -106,7 +106,7 @@ class ConnectorEngine:
         The session to use, by one thread at a time; each call opens its own where none is given.
     """
 
-    refuses_dates = False
+    refuses_dates: ClassVar[bool] = False
 
     def __init__(self, connection: MySqlConnection, opened: MySQLConnection | None = None) -> None:
         self._connection = connection
