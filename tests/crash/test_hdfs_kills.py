@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.services.hadoop import Hadoop, hdfs_server
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.integration("hdfs"), pytest.mark.xdist_group("hdfs")]
 ROWS = 25
+FILES_AT_ONCE = 8
 DATA_NODE_EVERY = 20
 
 
@@ -27,7 +30,10 @@ class LiveFolder:
         self._server = server
         self._protocols = itertools.cycle(["rpc", "rpc", "webhdfs"])
         self._files = itertools.count(1)
+        self._ready: list[tuple[int, pl.DataFrame]] = []
         self._rows = pl.DataFrame(schema={"number": pl.Int64, "text": pl.String})
+        self._uploading = threading.Lock()
+        server.client.mkdirs("/live", 0o755, True)
 
     @property
     def connections(self) -> dict[str, Any]:
@@ -35,21 +41,34 @@ class LiveFolder:
         return {"aimass_hdfs": self._server.connection(next(self._protocols), timeout_s=10)}
 
     def write(self) -> None:
-        first = self._rows.height
-        rows = pl.DataFrame({"number": range(first, first + ROWS)}).with_columns(
-            text=pl.lit("text ") + pl.col("number").cast(pl.String)
-        )
-        number = next(self._files)
-        path = f"/live/{500_000 + (-number if number % 3 == 0 else number)}.csv"
-        try:
-            self._server.put(path, rows.write_csv().encode())
-        except (OSError, RuntimeError):
-            # No DataNode: the file keeps its hidden name, under which nobody reads it.
-            return
+        if not self._ready:
+            # It takes half a second until one is closed, however small: many at a time.
+            numbers = list(itertools.islice(self._files, FILES_AT_ONCE))
+            with self._uploading, ThreadPoolExecutor(FILES_AT_ONCE) as uploads:
+                self._ready = list(zip(numbers, uploads.map(self._upload, numbers), strict=True))
+        number, rows = self._ready.pop(0)
+        order = 500_000 + (-number if number % 3 == 0 else number)
+        self._server.client.rename(f"/ready/{number}.csv", f"/live/{order}.csv", overwrite=False)
         self._rows = pl.concat([self._rows, rows])
+
+    def disturb(self, number: int) -> None:
+        """Kill the DataNode now and then, and start it again; files go on to be moved meanwhile."""
+        if number % DATA_NODE_EVERY == DATA_NODE_EVERY // 2:
+            # An upload whose DataNode dies hangs for half a minute, which proves nothing about reads.
+            with self._uploading:
+                self._server.data_node.kill()
+                self._server.data_node.start()
 
     def truth(self) -> pl.DataFrame:
         return self._rows
+
+    def _upload(self, number: int) -> pl.DataFrame:
+        """Write a file where nobody reads it, and return its rows."""
+        rows = pl.DataFrame({"number": range(number * ROWS, (number + 1) * ROWS)}).with_columns(
+            text=pl.lit("text ") + pl.col("number").cast(pl.String)
+        )
+        self._server.put(f"/ready/{number}.csv", rows.write_csv().encode())
+        return rows
 
 
 @pytest.mark.timeout(0)
@@ -59,13 +78,7 @@ def test_rows_of_files_in_hdfs_are_read_once(
     points, seed = request.config.getoption("--crash-points"), request.config.getoption("--crash-seed")
     with hdfs_server(tmp_path / "hadoop") as server:
         live = LiveFolder(server)
-
-        def disturb(number: int) -> None:
-            if number % DATA_NODE_EVERY == DATA_NODE_EVERY // 2:
-                server.data_node.kill()
-                server.data_node.start()
-
-        histogram = prove_exactly_once(live, points=points, seed=seed, folder=tmp_path / "reads", disturb=disturb)
+        histogram = prove_exactly_once(live, points=points, seed=seed, folder=tmp_path / "reads", disturb=live.disturb)
     with capsys.disabled():
         print(f"\n{histogram.total()} kills, seed {seed}; {live.truth().height:,} rows, none lost, none doubled")
         print(histogram.text())
