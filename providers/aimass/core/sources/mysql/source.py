@@ -67,7 +67,11 @@ class MySqlSource:
             if since is not None and not self._tells_new:
                 raise self._cannot_tell()
             # Keys near the end may be many, so they come the fast way if there is one.
-            engine = self._engine if isinstance(self._engine, ConnectorxEngine) else ConnectorEngine(self._connection, opened)
+            engine = (
+                self._engine
+                if isinstance(self._engine, ConnectorxEngine)
+                else ConnectorEngine(self._connection, opened)
+            )
             keys = TableKeys(self.settings, found, engine.fetch, follows=self._tells_new)
             earlier = Watermark.model_validate(since["mark"]) if since is not None else None
             keys.check(earlier, keys.newest(None), now)
