@@ -96,7 +96,10 @@ def written(path: Path) -> Iterator[Callable[[pa.Table], None]]:
 
 
 class Obstore:
-    """obstore as its pages show it: many requests at once, by asyncio and gather."""
+    """obstore with many requests at once: ranges by threads, small objects by asyncio and gather.
+
+    Ranges by asyncio take ten times as long as by threads here (2.2 s instead of 0.23 s for 100 MB).
+    """
 
     def __init__(self, server: SeaweedFs) -> None:
         self.store = S3Store(
@@ -110,7 +113,7 @@ class Obstore:
 
     def large(self, path: Path) -> None:
         """Fetch ranges at once, decode, write."""
-        data = asyncio.run(self._ranges("large/x.parquet"))
+        data = self._ranges("large/x.parquet")
         with written(path) as append:
             for batch in pq.ParquetFile(pa.BufferReader(data)).iter_batches(batch_size=1 << 20):
                 append(pa.Table.from_batches([batch]))
@@ -123,14 +126,14 @@ class Obstore:
                 found = asyncio.run(self._objects(keys[start : start + 256]))
                 append(pa.concat_tables([csv.read_csv(pa.BufferReader(data)) for data in found]))
 
-    async def _ranges(self, key: str) -> bytes:
-        size = (await obstore.head_async(self.store, key))["size"]
-        starts = range(0, size, RANGE_BYTES)
-        ranges = (
-            obstore.get_range_async(self.store, key, start=start, end=min(start + RANGE_BYTES, size))
-            for start in starts
-        )
-        return b"".join(await asyncio.gather(*ranges))
+    def _ranges(self, key: str) -> bytes:
+        size = obstore.head(self.store, key)["size"]
+
+        def fetch(start: int) -> obstore.Bytes:
+            return obstore.get_range(self.store, key, start=start, end=min(start + RANGE_BYTES, size))
+
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            return b"".join(threads.map(fetch, range(0, size, RANGE_BYTES)))
 
     async def _objects(self, keys: list[str]) -> list[bytes]:
         limit = asyncio.Semaphore(AT_ONCE)
@@ -209,10 +212,10 @@ def digest(frame: pl.LazyFrame) -> str:
 def main() -> int:
     """Measure and judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest_obs", description=__doc__)
-    parser.add_argument("--long", action="store_true", help="1 GB and 10,000 objects instead of 100 MB and 2,000")
+    parser.add_argument("--long", action="store_true", help="1 GB and 10,000 objects instead of 100 MB and 1,000")
     parser.add_argument("--pairs", type=int, default=3, help="pairs of runs, one beside the other")
     options = parser.parse_args()
-    large, small = (1 << 30, 10_000) if options.long else (100 << 20, 2_000)
+    large, small = (1 << 30, 10_000) if options.long else (100 << 20, 1_000)
     figures = []
     with tempfile.TemporaryDirectory(prefix="aimass-bench-") as name, seaweedfs(Path(name) / "server") as server:
         fill(server.bucket(BUCKET), large, small)

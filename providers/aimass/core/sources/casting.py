@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from aimass.core.errors import ConfigError, UnknownNameError
 from aimass.core.reserved import NULL_STRING
 
+FIRST_VALUES = 100
 UTC_TIMESTAMP = pa.timestamp("us", "UTC")
 
 TYPES: dict[str, pa.DataType] = {
@@ -127,6 +128,8 @@ def convert(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 def fits(values: pa.ChunkedArray, target: pa.DataType) -> bool:
     """Return whether every value can be cast to `target`."""
     try:
+        # Where nothing fits, Arrow words an error for each value: a few tell that sooner than all.
+        convert(values[:FIRST_VALUES], target)
         convert(values, target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return False

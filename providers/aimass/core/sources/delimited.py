@@ -58,8 +58,14 @@ class Delimited:
         """Guess the types of all columns."""
         first = sample[0].names
         wanted = _no_rows(first).schema
-        tables = [self.parse(one.block, one.names, wanted).table for one in sample if not one.block.fault]
-        return infer_schema(pa.concat_tables([_no_rows(first), *tables]).slice(0, rows))
+        tables = [_no_rows(first)]
+        left = rows
+        for one in sample:
+            table = None if one.block.fault or left <= 0 else self.parse(one.block, one.names, wanted).table
+            if table is not None:
+                tables.append(table)
+                left -= table.num_rows
+        return infer_schema(pa.concat_tables(tables).slice(0, rows))
 
     def parse(self, block: Block, names: Sequence[str], schema: pa.Schema) -> Cells:
         """Return the fields with the types of `schema`; as bytes, to be judged cell by cell, where one does not fit."""

@@ -47,6 +47,7 @@ FORMATS: dict[str, Format] = {
     ".orc": "orc",
 }
 NULL_VALUES = ("", "NA", "N/A", "NULL", "null", "NaN", "nan", "\\N")
+COLUMNAR = ("parquet", "orc")
 NAMES_TOLD = 5
 GATHER_BYTES = 4 << 20
 
@@ -134,6 +135,7 @@ class FileRowsSource(abc.ABC):
         self.settings = settings
         self._deps = deps
         self._schema: pa.Schema | None = None
+        self._kept: dict[SourceFile, bytes] = {}
         self._delimiters: dict[str, Delimited] = {}
 
     @property
@@ -181,6 +183,7 @@ class FileRowsSource(abc.ABC):
         """
         if self._schema is None:
             files = files_of(position, "sample" if "sample" in position else "files")
+            self._keep_sample(files)
             found = self._rows(files[0]).schema(files, self.settings.columns)
             self._schema = apply_overrides(found, self.settings.types)
         return self._schema
@@ -230,27 +233,44 @@ class FileRowsSource(abc.ABC):
                 return []
             raise
 
+    def _keep_sample(self, files: Sequence[SourceFile]) -> None:
+        """Fetch at once the small files that types are guessed from; at most 20 MiB are kept for reading."""
+        if not isinstance(self.files, ManyFiles) or self._kind(files[0]) in COLUMNAR:
+            return
+        ends = accumulate(file.bytes for file in files)
+        sampled = [file for file, end in zip(files, ends, strict=True) if end - file.bytes < SAMPLE_BYTES]
+        small = [file for file in sampled if file.bytes <= SMALL_BYTES]
+        for file in small:
+            self._deps.check_read(file.uri)
+        with contextlib.closing(self.files.fetch_many(small)) as contents:
+            self._kept = dict(contents)
+
     def _fetched(self, files: Sequence[SourceFile]) -> Generator[tuple[SourceFile, bytes | None], None, None]:
         """Yield the files, each checked before and after it is read, small ones with their content where that pays."""
         many = self.files if isinstance(self.files, ManyFiles) else None
-        small = [file for file in files if many and file.bytes <= SMALL_BYTES]
+        kept, self._kept = self._kept, {}
+        small = [file for file in files if many and file.bytes <= SMALL_BYTES and file not in kept]
         contents = many.fetch_many(small) if many else None
         with contextlib.closing(contents) if contents else contextlib.nullcontext():
             for file in files:
                 self.files.check_unchanged(file)
-                yield file, next(contents)[1] if contents and file.bytes <= SMALL_BYTES else None
+                content = kept.pop(file, None)
+                if content is None and contents and file.bytes <= SMALL_BYTES:
+                    content = next(contents)[1]
+                yield file, content
                 self.files.check_unchanged(file)
 
     def _rows(self, file: SourceFile, content: bytes | None = None) -> _Rows:
         wanted = self.settings
         stem, compression = _split_compression(file.name, wanted.compression)
-        kind = wanted.format or _format(stem, file)
+        kind = self._kind(file)
 
         def opened(file: SourceFile) -> IO[bytes]:
             self._deps.check_read(file.uri)
-            return self.files.open(file) if content is None else io.BytesIO(content)
+            found = self._kept.get(file) if content is None else content
+            return self.files.open(file) if found is None else io.BytesIO(found)
 
-        if kind in ("parquet", "orc"):
+        if kind in COLUMNAR:
             if compression != "none":
                 raise ConfigError(f"{file.uri} is a {kind} file in {compression}", expected="the plain file")
             return ColumnarRows(ParquetGroups if kind == "parquet" else OrcStripes, opened)
@@ -258,6 +278,9 @@ class FileRowsSource(abc.ABC):
         return TextRows(
             syntax, opened, compression=compression, encoding=wanted.encoding, sample_rows=wanted.sample_rows
         )
+
+    def _kind(self, file: SourceFile) -> Format:
+        return self.settings.format or _format(_split_compression(file.name, None)[0], file)
 
     def _delimited(self, usual: str) -> Delimited:
         if usual not in self._delimiters:
