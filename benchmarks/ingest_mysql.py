@@ -55,10 +55,12 @@ import mysql.connector, pandas, pyarrow as pa, pyarrow.parquet as pq
 from sqlalchemy import URL, create_engine
 folder, d = sys.argv[1], json.loads(sys.argv[2])
 url = URL.create("mysql+mysqlconnector", d["user"], d["password"], d["host"], d["port"], d["database"])
+# As text, a FLOAT has six digits.
+query = "SELECT id, customer, flag, amount, score, (ratio + 0e0) AS ratio, day, at, name, note FROM mixed"
 begin = time.perf_counter()
 writer = None
 with create_engine(url).connect().execution_options(stream_results=True) as connection:
-    for frame in pandas.read_sql("SELECT * FROM mixed", connection, chunksize=50_000):
+    for frame in pandas.read_sql(query, connection, chunksize=50_000):
         rows = pa.Table.from_pandas(frame, preserve_index=False)
         writer = writer or pq.ParquetWriter(f"{folder}/all.parquet", rows.schema, compression="zstd")
         writer.write_table(rows.cast(writer.schema))
@@ -85,17 +87,20 @@ def measure(code: str, server: MariaDb, home: Path) -> tuple[float, float, str]:
 
 
 def digest(folder: Path) -> str:
-    """Return sums over the rows, in types that each side's have in common."""
+    """Return a digest of all values of all rows, in whatever order they are, in types that both sides' become."""
     rows = pl.scan_parquet(folder / "*.parquet").select(
-        pl.len().alias("rows"),
-        pl.col("id", "customer", "flag").cast(pl.Int64).sum(),
-        pl.col("amount").cast(pl.Float64).mul(100).round().cast(pl.Int64).sum(),
-        pl.col("score").is_null().sum(),
-        pl.col("day").cast(pl.Date).cast(pl.Int64).sum(),
-        pl.col("at").cast(pl.Datetime("us")).cast(pl.Int64).sum(),
-        pl.concat_str("name", pl.col("note").fill_null("")).hash(seed=1).sum().alias("text"),
+        pl.col("id", "customer", "flag").cast(pl.Int64),
+        pl.col("amount").cast(pl.Float64).mul(100).round().cast(pl.Int64),
+        pl.col("score").cast(pl.Float64),
+        pl.col("ratio").cast(pl.Float32),
+        pl.col("day").cast(pl.Date),
+        pl.col("at").cast(pl.Datetime("us")),
+        pl.col("name", "note").cast(pl.String),
     )
-    return str(rows.collect(engine="streaming").row(0))
+    # A sum of the rows' hashes, of which each covers all its columns, is the same in any order.
+    row = pl.concat_str(pl.all().cast(pl.String).fill_null("\x00"), separator="\x1f").hash(seed=1)
+    sums = rows.select(pl.len(), (row // 2**32).sum().alias("high"), (row % 2**32).sum().alias("low"))
+    return str(sums.collect(engine="streaming").row(0))
 
 
 def rates(rows: int, server: MariaDb, home: Path, *, repetitions: int, with_pandas: bool) -> list[Figure]:

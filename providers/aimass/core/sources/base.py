@@ -42,6 +42,7 @@ class Source(Protocol):
     pieces that neither overlap nor leave a gap.
 
     Optional, where a source has it: ``consistent: ClassVar[bool]``, whether `read` can give the rows of one moment;
+    ``Settings.not_consistent: str | None``, what to set so that it does, None where it does as it is set;
     ``estimate(position) -> int | None``, about how many rows that are; ``partitions(position, count) -> list`` of at
     most `count` positions that cut `position` into pieces, which may be read at the same time by other processes.
 

@@ -59,6 +59,9 @@ class IngestConfig(StageConfig):
         kind = SOURCES.load(self.source["type"])
         if self.mode == "snapshot" and not getattr(kind, "consistent", False):
             raise ValueError(f"a source of type {self.source['type']!r} cannot give all rows of one moment: use full")
+        settings = backend_of(SOURCES, self.source)[1]
+        if self.mode == "snapshot" and (hint := getattr(settings, "not_consistent", None)):
+            raise ValueError(f"the source, as it is set, does not give all rows of one moment: {hint}")
         return self
 
     @property

@@ -10,6 +10,7 @@ from uuid import uuid4
 import polars as pl
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from aimass.core import datasets
 from aimass.core.datasets import open_dataset
@@ -296,6 +297,14 @@ def test_snapshots_need_a_source_that_gives_them(reads: Reads, monkeypatch: pyte
     monkeypatch.setattr(MemorySource, "consistent", False)
     with pytest.raises(ConfigError, match="'memory' cannot give all rows of one moment"):
         reads.config(mode="snapshot")
+
+
+def test_snapshots_need_settings_that_give_them() -> None:
+    source = {"type": "mysql", "table": "flights"}
+    with pytest.raises(ValidationError, match="set `consistency: snapshot`"):
+        IngestConfig(name="flights", source=source, mode="snapshot")
+    config = IngestConfig(name="flights", source={**source, "consistency": "snapshot"}, mode="snapshot")
+    assert config.mode == "snapshot"
 
 
 class Tasks:

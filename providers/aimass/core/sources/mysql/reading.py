@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ from aimass.core.sources.mysql.tables import Table
 from aimass.core.sources.watermark import Key, Watermark
 
 FAULT = "_aimass_fault"
-ROWS_PER_RANGE = 32_768
+ROWS_PER_RANGE = 16_384
 ROWS_PER_LONG_RANGE = 8_192
 BYTES_PER_RANGE = 16 << 20
 LATE_PER_STATEMENT = 500
 
 Fetch = Callable[[str], pa.Table]
+Ends = Callable[[list[str], Key | None], Key | None]
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,9 @@ class Selection:
         for number, (conditions, is_chosen) in enumerate(self._stretches(mark), start=1):
             if number < step:
                 continue
-            yield from self._ranges(conditions, number, at if number == step else None, fetch, is_chosen=is_chosen)
+            last = mark.to if is_chosen or mark.floor is None else [mark.floor]
+            ends = partial(self._end, last=last, fetch=fetch)
+            yield from self._ranges(conditions, number, at if number == step else None, ends, is_chosen=is_chosen)
 
     def count(self, conditions: list[str]) -> str:
         """Return the statement that counts the rows of which all conditions hold."""
@@ -150,12 +153,12 @@ class Selection:
         return [*bulk, ([*whole, self.key.after(floor)], True)]
 
     def _ranges(
-        self, conditions: list[str], step: int, at: Key | None, fetch: Fetch, *, is_chosen: bool
+        self, conditions: list[str], step: int, at: Key | None, ends: Ends, *, is_chosen: bool
     ) -> Iterator[Job]:
         assert self.order is not None
         while True:
             beyond = [self.order.after(at)] if at else []
-            end = self._end([*conditions, *beyond], fetch)
+            end = ends([*conditions, *beyond], at)
             bound = [self.order.up_to(end)] if end else []
             resume = [step, end] if end else [step + 1, None]
             yield self._job([*conditions, *beyond, *bound], self.order, resume, is_chosen=is_chosen)
@@ -168,9 +171,12 @@ class Selection:
         guarded, plain = (self.statement(*conditions, selected=some, order=order.order()) for some in selected)
         return Job(guarded, plain, resume, is_chosen)
 
-    def _end(self, conditions: list[str], fetch: Fetch) -> Key | None:
-        """Return the key of the last row that still fits into a range; None where all rows do."""
+    def _end(self, conditions: list[str], at: Key | None, *, last: Key | None, fetch: Fetch) -> Key | None:
+        """Return the key up to which rows after `at` fit into a range; None where all up to `last` do."""
         assert self.order is not None
+        if at and last and self._is_dense(at, last):
+            end = int(at[0]) + self.rows_per_range
+            return [end] if end < int(last[0]) else None
         if not self._long:
             limit = f" LIMIT 1 OFFSET {self.rows_per_range - 1}"
             last = self.statement(*conditions, selected=self.order.selected, order=self.order.order(), limit=limit)
@@ -184,6 +190,16 @@ class Selection:
         if fits >= found.num_rows < self.rows_per_range:
             return None
         return self.order.keys(found.slice(min(fits, found.num_rows) - 1, 1))[0]
+
+    def _is_dense(self, at: Key, last: Key) -> bool:
+        """Return whether keys are numbers with so few gaps that a range may as well be as many numbers as rows.
+
+        However the gaps lie, there are then at most a quarter more ranges, and none has too many rows.
+        """
+        if self._long or self.where or self.order is None or self.key is None or self.order.names != self.key.names:
+            return False
+        is_number = [column.key_kind for column in self.key.columns] == ["number"]
+        return is_number and int(last[0]) - int(at[0]) <= 1.25 * (self.table.rows or 0)
 
     @cached_property
     def rows_per_range(self) -> int:

@@ -65,6 +65,11 @@ class MySqlSettings(settings.Settings):
         default=2, ge=1, le=32, description="How many connections read at a time."
     )
 
+    @property
+    def not_consistent(self) -> str | None:
+        """What to set for the rows of one moment; None where it is set."""
+        return None if self.consistency == "snapshot" else "set `consistency: snapshot` in `source`"
+
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if (self.table is None) == (self.query is None):
