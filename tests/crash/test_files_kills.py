@@ -46,7 +46,7 @@ class LiveFiles:
 def test_rows_of_files_are_read_once(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    points, seed = request.config.getoption("--crash-points"), request.config.getoption("--crash-seed")
+    points, seed = request.config.getoption("read_points"), request.config.getoption("--crash-seed")
     live = LiveFiles(tmp_path / "files")
     histogram = prove_exactly_once(live, points=points, seed=seed, folder=tmp_path / "reads")
     with capsys.disabled():

@@ -75,7 +75,7 @@ class LiveFolder:
 def test_rows_of_files_in_hdfs_are_read_once(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    points, seed = request.config.getoption("--crash-points"), request.config.getoption("--crash-seed")
+    points, seed = request.config.getoption("read_points"), request.config.getoption("--crash-seed")
     with hdfs_server(tmp_path / "hadoop") as server:
         live = LiveFolder(server)
         histogram = prove_exactly_once(live, points=points, seed=seed, folder=tmp_path / "reads", disturb=live.disturb)

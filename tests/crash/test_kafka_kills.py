@@ -77,7 +77,7 @@ class LiveTopic:
 def test_messages_are_read_once(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    points, seed = request.config.getoption("--crash-points"), request.config.getoption("--crash-seed")
+    points, seed = request.config.getoption("read_points"), request.config.getoption("--crash-seed")
     with kafka_server(tmp_path) as kafka:
         live = LiveTopic(kafka)
         restarted: list[int] = []

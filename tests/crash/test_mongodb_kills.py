@@ -72,7 +72,7 @@ class LiveCollection:
 def test_documents_are_read_once(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    points, seed = request.config.getoption("--crash-points"), request.config.getoption("--crash-seed")
+    points, seed = request.config.getoption("read_points"), request.config.getoption("--crash-seed")
     with mongodb_server(tmp_path) as server:
         live = LiveCollection(server, seed)
         disturb = live.restart if server.is_own else None

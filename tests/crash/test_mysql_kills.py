@@ -64,7 +64,7 @@ class LiveTable:
 def test_rows_of_a_table_are_read_once(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str], incremental: str
 ) -> None:
-    points = max(1, request.config.getoption("--crash-points") // 2)
+    points = max(1, request.config.getoption("read_points") // 2)
     seed = request.config.getoption("--crash-seed")
     with mariadb_server(tmp_path / "server") as server:
         live = LiveTable(server, incremental)

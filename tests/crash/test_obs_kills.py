@@ -79,7 +79,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SeaweedFs]:
 def test_rows_of_objects_are_read_once(
     server: SeaweedFs, request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    points, seed = request.config.getoption("--crash-points"), request.config.getoption("--crash-seed")
+    points, seed = request.config.getoption("read_points"), request.config.getoption("--crash-seed")
     live = LiveObjects(server, f"seed-{seed}")
     histogram = prove_exactly_once(live, points=points, seed=seed, folder=tmp_path / "reads")
     with capsys.disabled():
