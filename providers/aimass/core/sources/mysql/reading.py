@@ -179,8 +179,8 @@ class Selection:
             return [end] if end < int(last[0]) else None
         if not self._long:
             limit = f" LIMIT 1 OFFSET {self.rows_per_range - 1}"
-            last = self.statement(*conditions, selected=self.order.selected, order=self.order.order(), limit=limit)
-            return next(iter(self.order.keys(fetch(last))), None)
+            probe = self.statement(*conditions, selected=self.order.selected, order=self.order.order(), limit=limit)
+            return next(iter(self.order.keys(fetch(probe))), None)
         sizes = " + ".join(f"COALESCE(LENGTH({column.quoted}), 0)" for column in self._long)
         selected = f"{self.order.selected}, CAST({sizes} AS UNSIGNED) AS `{FAULT}`"
         limit = f" LIMIT {self.rows_per_range}"
