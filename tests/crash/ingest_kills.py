@@ -40,8 +40,10 @@ class LiveSource(Protocol):
     """
 
     config: dict[str, Any]
-    connections: dict[str, Any]
     key: str
+
+    @property
+    def connections(self) -> dict[str, Any]: ...
 
     def write(self) -> None:
         """Commit a few more rows; where the source can, sometimes one whose key is lower than those before it.
