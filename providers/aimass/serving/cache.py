@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import shutil
@@ -67,9 +66,12 @@ class Cache:
                 fetch(fetched)
                 if not self._is_whole(fetched, digest):
                     raise CorruptDataError(f"What was fetched of {digest[:12]}… is not whole", hint="Release it again")
-                # Another server that shares the folder may have been first.
-                with contextlib.suppress(FileExistsError):
+                try:
                     fetched.rename(target)
+                except OSError:
+                    # Another model with the same bytes, or a server that shares the folder, may have been first.
+                    if not self._is_whole(target, digest):
+                        raise
         except OSError as error:
             raise from_os_error(error, doing="fetching a version") from error
         return target

@@ -35,6 +35,19 @@ def test_a_version_is_fetched_once_and_again_when_it_is_damaged(tmp_path: Path, 
     assert len(fetched) == 2
 
 
+def test_two_that_fetch_the_same_bytes_at_once_both_have_them(tmp_path: Path, digest: str) -> None:
+    cache = Cache(tmp_path / "cache", "s")
+
+    def fetch(folder: Path) -> None:
+        write_model(folder, 0.1, COLUMNS)
+
+    def fetch_late(folder: Path) -> None:
+        cache.obtain(digest, fetch)
+        fetch(folder)
+
+    assert cache.obtain(digest, fetch_late) == cache.obtain(digest, fetch)
+
+
 def test_what_is_not_the_version_is_not_kept(tmp_path: Path, digest: str) -> None:
     cache = Cache(tmp_path / "cache", "s")
     with pytest.raises(CorruptDataError, match="not whole"):
