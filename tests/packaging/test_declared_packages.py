@@ -20,6 +20,7 @@ MODULES = {
     "apache-airflow-providers-cncf-kubernetes": ["airflow.providers.cncf.kubernetes.operators.pod"],
     "apache-airflow-providers-smtp": ["airflow.providers.smtp.hooks.smtp"],
     "apache-airflow-providers-standard": ["airflow.providers.standard.operators.python"],
+    "esdk-obs-python": ["obs"],
     "great-expectations": ["great_expectations"],
     "grpcio": ["grpc"],
     "kafka-python": ["kafka"],
