@@ -33,13 +33,15 @@ names = [m.name for m in pkgutil.walk_packages(aimass.__path__, "aimass.", onerr
 chosen = [n for n in names if n.startswith(prefixes) and not n.endswith("__main__")]
 failed = {}
 # What reads a kind of server needs that kind's extra.
-optional = ("bson", "confluent_kafka", "connectorx", "fastavro", "hdfs_native", "kafka", "mysql", "obs", "obstore", "pymongo")
+optional = ("bson", "confluent_kafka", "connectorx", "fastavro", "hdfs_native", "kafka", "mysql", "obs", "obstore")
+optional += ("pymongo", "requests")
+rooms = tuple(f"aimass.core.{room}." for room in ("sources", "destinations", "object_storage"))
 for name in chosen:
     try:
         importlib.import_module(name)
     except Exception as error:
         lacks = (getattr(error, "name", "") or "").partition(".")[0]
-        is_backend = name.startswith(("aimass.core.sources.", "aimass.core.destinations.", "aimass.core.object_storage."))
+        is_backend = name.startswith(rooms)
         # The contract tests are for authors of backends, who have pytest.
         if not (lacks in optional and is_backend or lacks == "pytest" and name.startswith("aimass.core.testing.")):
             failed[name] = repr(error)
