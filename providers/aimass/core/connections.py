@@ -56,6 +56,11 @@ def find_connection(connections: Mapping[str, SecretStr], conn_id: str, model: t
         document = json.loads(text)
     except ValueError:
         raise ConfigError(f"The connection {conn_id!r} is not JSON", expected="an object of fields") from None
+    return parse_connection(conn_id, document, model)
+
+
+def parse_connection(conn_id: str, document: Any, model: type[C]) -> C:
+    """Return the fields of the connection `conn_id` as `model`; raises ConfigError, which tells no value."""
     return parse_settings(model, document, where=f"the connection {conn_id!r}", is_secret=True)
 
 

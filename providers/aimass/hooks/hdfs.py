@@ -7,8 +7,9 @@ from typing import Any
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
+from aimass.core.connections import parse_connection
 from aimass.core.errors import AimassError, ConfigError
-from aimass.core.settings import given, parse_settings
+from aimass.core.settings import given
 from aimass.core.sources.hdfs.connection import HdfsConnection
 
 TEST_TIMEOUT_S = 10.0
@@ -43,8 +44,7 @@ class HdfsHook(BaseHook):
 
     def get_conn(self) -> HdfsConnection:
         """Return the connection as the engine's model; its `open` gives a client."""
-        where = f"the connection {self.hdfs_conn_id!r}"
-        return parse_settings(HdfsConnection, self.document(), where=where, is_secret=True)
+        return parse_connection(self.hdfs_conn_id, self.document(), HdfsConnection)
 
     def test_connection(self) -> tuple[bool, str]:
         """Look at the root folder; return whether that worked and what happened."""

@@ -8,8 +8,9 @@ from typing import Any
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
+from aimass.core.connections import parse_connection
 from aimass.core.errors import AimassError, ConfigError
-from aimass.core.settings import given, parse_settings
+from aimass.core.settings import given
 from aimass.core.sources.kafka.connection import KafkaConnection
 
 STANDARD_TYPE = "kafka"
@@ -73,8 +74,7 @@ class KafkaHook(BaseHook):
 
     def get_conn(self) -> KafkaConnection:
         """Return the connection as the engine's model."""
-        where = f"the connection {self.kafka_conn_id!r}"
-        return parse_settings(KafkaConnection, self.document(), where=where, is_secret=True)
+        return parse_connection(self.kafka_conn_id, self.document(), KafkaConnection)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask for the topics; return whether that worked and what happened."""

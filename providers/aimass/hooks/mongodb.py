@@ -8,8 +8,9 @@ from typing import Any
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
+from aimass.core.connections import parse_connection
 from aimass.core.errors import AimassError, ConfigError
-from aimass.core.settings import given, parse_settings
+from aimass.core.settings import given
 from aimass.core.sources.mongodb.connection import MongoDbConnection
 
 STANDARD_TYPE = "mongo"
@@ -70,8 +71,7 @@ class MongoDbHook(BaseHook):
 
     def get_conn(self) -> MongoDbConnection:
         """Return the connection as the engine's model."""
-        where = f"the connection {self.mongodb_conn_id!r}"
-        return parse_settings(MongoDbConnection, self.document(), where=where, is_secret=True)
+        return parse_connection(self.mongodb_conn_id, self.document(), MongoDbConnection)
 
     def test_connection(self) -> tuple[bool, str]:
         """Log in; return whether that worked and what happened."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
+from aimass.core.connections import parse_connection
 from aimass.core.errors import AimassError, ConfigError, MissingDependencyError
-from aimass.core.settings import parse_settings
 from aimass.core.sources.mysql.connection import MySqlConnection
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ class MySqlHook(BaseHook):
         return True, f"{wanted.address} answered: MySQL or compatible, version {version}"
 
     def _settings(self) -> MySqlConnection:
-        where = f"the connection {self.mysql_conn_id!r}"
-        return parse_settings(MySqlConnection, self.document(), where=where, is_secret=True)
+        return parse_connection(self.mysql_conn_id, self.document(), MySqlConnection)
 
 
 def _document(connection: Connection) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from urllib.parse import urlsplit
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
+from aimass.core.connections import parse_connection
 from aimass.core.errors import AimassError, ConfigError, MissingDependencyError
 from aimass.core.object_storage.connection import ObsConnection
-from aimass.core.settings import parse_settings
+from aimass.hooks.address import address_of
 
 if TYPE_CHECKING:
     from obs import ObsClient
@@ -85,8 +86,7 @@ class ObsHook(BaseHook):
             return False, str(error)
 
     def _settings(self) -> ObsConnection:
-        where = f"the connection {self.obs_conn_id!r}"
-        return parse_settings(ObsConnection, self.document(), where=where, is_secret=True)
+        return parse_connection(self.obs_conn_id, self.document(), ObsConnection)
 
 
 def obs_document(connection: Connection) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def obs_document(connection: Connection) -> dict[str, Any]:
     extra = connection.extra_dejson
     document = {name: extra[name] for name in EXTRAS if extra.get(name) not in (None, "")}
     fields = {
-        "endpoint": _endpoint(connection),
+        "endpoint": address_of(connection, scheme="https"),
         "access_key_id": connection.login,
         "secret_access_key": connection.password,
     }
@@ -133,13 +133,6 @@ def aws_document(connection: Connection) -> dict[str, Any]:
     }
     found = {name: value for name, value in fields.items() if value}
     return {"protocol": "s3", "credentials": "keys" if "access_key_id" in found else "chain", **found}
-
-
-def _endpoint(connection: Connection) -> str | None:
-    if not connection.host or "://" in connection.host:
-        return connection.host
-    port = f":{connection.port}" if connection.port else ""
-    return f"{connection.schema or 'https'}://{connection.host}{port}"
 
 
 def _addressing(extra: Mapping[str, Any], endpoint: str | None) -> str:
