@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import io
-import itertools
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.orc as orc
-import pyarrow.parquet as pq
 import pytest
 from hdfs_native import WriteOptions
 
@@ -28,84 +24,34 @@ from aimass.core.errors import (
     NotFoundError,
     UnreachableError,
 )
-from aimass.core.sources import blocks
 from aimass.core.sources.hdfs.connection import HdfsConnection
 from aimass.core.sources.hdfs.source import HdfsSource
 from aimass.core.stages import ingest
 from aimass.core.stages.ingest import IngestConfig
 from aimass.core.testing.sources import (
-    IncrementalSourceContract,
-    SourceContract,
     check_cancel,
     kept,
     peak_buffered_bytes,
 )
+from tests.integration.file_sources import FRAME, FormatsContract, NewFilesContract, parquet
 from tests.integration.hdfs.conftest import Folder
 from tests.services.proxy import proxy
 
 pytestmark = [pytest.mark.integration("hdfs"), pytest.mark.xdist_group("hdfs")]
 
 Read = Callable[[HdfsSource], list[dict[str, Any]]]
-FRAME = pl.DataFrame({"n": range(300), "s": [None if i % 5 == 0 else f'雪 é "{i}"\n' for i in range(300)]})
 
 
-def parquet(frame: pl.DataFrame | pa.Table, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(frame.to_arrow() if isinstance(frame, pl.DataFrame) else frame, buffer, **options)
-    return buffer.getvalue()
-
-
-def made(kind: str) -> dict[str, bytes]:
-    if kind == "csv":
-        return {"x.csv": FRAME.write_csv().encode() + b"bad\n"}
-    if kind == "csv.gz":
-        return {"x.csv.gz": gzip.compress(FRAME.write_csv().encode())}
-    if kind == "jsonl":
-        parts = (FRAME[:100], FRAME[100:])
-        return {f"{number}.jsonl": part.write_ndjson().encode() for number, part in enumerate(parts)}
-    if kind == "parquet":
-        return {"x.parquet": parquet(FRAME, row_group_size=70)}
-    buffer = io.BytesIO()
-    orc.write_table(FRAME.to_arrow().cast(pa.schema([("n", pa.int64()), ("s", pa.string())])), buffer)
-    return {"x.orc": buffer.getvalue()}
-
-
-class TestHdfsKeepsTheContract(SourceContract):
-    @pytest.fixture(params=["csv", "csv.gz", "jsonl", "parquet", "orc"])
-    def source(self, folder: Folder, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> HdfsSource:
-        defaults: Any = blocks.blocks.__kwdefaults__
-        monkeypatch.setattr(blocks.blocks, "__kwdefaults__", {**defaults, "block_bytes": 1_000})
-        folder.put(made(request.param))
-        return folder.source("*")
-
-
-class TestHdfsTellsWhatIsNew(IncrementalSourceContract):
+class TestHdfsKeepsTheContract(FormatsContract):
     @pytest.fixture
-    def source(self, folder: Folder) -> HdfsSource:
-        folder.put({"in/500.csv": b"n\n-1\n-2\n"})
-        return folder.source("in/*.csv")
+    def place(self, folder: Folder) -> Folder:
+        return folder
 
+
+class TestHdfsTellsWhatIsNew(NewFilesContract):
     @pytest.fixture
-    def reopen(self, folder: Folder, source: HdfsSource) -> Callable[[], HdfsSource]:
-        return lambda: folder.source("in/*.csv")
-
-    @pytest.fixture
-    def numbers(self) -> Iterator[int]:
-        return itertools.count(1)
-
-    @pytest.fixture
-    def add_rows(self, folder: Folder, numbers: Iterator[int]) -> Callable[[int], None]:
-        return lambda count: add(folder, count, next(numbers))
-
-    @pytest.fixture
-    def add_late_rows(self, folder: Folder, numbers: Iterator[int]) -> Callable[[int], None]:
-        return lambda count: add(folder, count, -next(numbers))
-
-
-def add(folder: Folder, count: int, number: int) -> None:
-    """Add a file of `count` rows, before the others where `number` is below 0."""
-    text = "".join(f"{1_000 * number + i}\n" for i in range(count))
-    folder.put({f"in/{500 + number}.csv": f"n\n{text}".encode()})
+    def place(self, folder: Folder) -> Folder:
+        return folder
 
 
 def test_types_nulls_and_text_survive(folder: Folder, rows: Read) -> None:

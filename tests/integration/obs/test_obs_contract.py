@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import io
-import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -15,8 +13,6 @@ from typing import Any
 import obstore
 import polars as pl
 import pyarrow as pa
-import pyarrow.orc as orc
-import pyarrow.parquet as pq
 import pytest
 
 from aimass.core.errors import (
@@ -28,17 +24,16 @@ from aimass.core.errors import (
     TransientError,
     UnreachableError,
 )
-from aimass.core.sources import blocks, file_rows
+from aimass.core.sources import file_rows
 from aimass.core.sources.obs import ObsSource
 from aimass.core.stages import ingest
 from aimass.core.stages.ingest import IngestConfig
 from aimass.core.testing.sources import (
-    IncrementalSourceContract,
-    SourceContract,
     check_cancel,
     kept,
     peak_buffered_bytes,
 )
+from tests.integration.file_sources import FRAME, FormatsContract, NewFilesContract, parquet
 from tests.integration.obs.conftest import Bucket
 from tests.services.proxy import proxy
 from tests.services.seaweedfs import ADMIN, READER, STRANGER
@@ -46,71 +41,22 @@ from tests.services.seaweedfs import ADMIN, READER, STRANGER
 pytestmark = [pytest.mark.integration("obs"), pytest.mark.xdist_group("obs")]
 
 Read = Callable[[ObsSource], list[dict[str, Any]]]
-FRAME = pl.DataFrame({"n": range(300), "s": [None if i % 5 == 0 else f'雪 é "{i}"\n' for i in range(300)]})
 
 
-def parquet(frame: pl.DataFrame | pa.Table, **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(frame.to_arrow() if isinstance(frame, pl.DataFrame) else frame, buffer, **options)
-    return buffer.getvalue()
+class TestObsKeepsTheContract(FormatsContract):
+    @pytest.fixture
+    def place(self, bucket: Bucket) -> Bucket:
+        return bucket
 
-
-def made(kind: str) -> dict[str, bytes]:
-    if kind == "csv":
-        return {"x.csv": FRAME.write_csv().encode() + b"bad\n"}
-    if kind == "csv.gz":
-        return {"x.csv.gz": gzip.compress(FRAME.write_csv().encode())}
-    if kind == "jsonl":
-        parts = (FRAME[:100], FRAME[100:])
-        return {f"{number}.jsonl": part.write_ndjson().encode() for number, part in enumerate(parts)}
-    if kind == "parquet":
-        return {"x.parquet": parquet(FRAME, row_group_size=70)}
-    buffer = io.BytesIO()
-    orc.write_table(FRAME.to_arrow().cast(pa.schema([("n", pa.int64()), ("s", pa.string())])), buffer)
-    return {"x.orc": buffer.getvalue()}
-
-
-class TestObsKeepsTheContract(SourceContract):
-    @pytest.fixture(params=["csv", "csv.gz", "jsonl", "parquet", "orc"])
-    def source(self, bucket: Bucket, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ObsSource:
-        defaults: Any = blocks.blocks.__kwdefaults__
-        monkeypatch.setattr(blocks.blocks, "__kwdefaults__", {**defaults, "block_bytes": 1_000})
+    @pytest.fixture(autouse=True)
+    def small_gatherings(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(file_rows, "GATHER_BYTES", 1_500)
-        bucket.put(made(request.param))
-        return bucket.source("*")
 
 
-class TestObsTellsWhatIsNew(IncrementalSourceContract):
+class TestObsTellsWhatIsNew(NewFilesContract):
     @pytest.fixture
-    def source(self, bucket: Bucket) -> ObsSource:
-        bucket.put({"in/500.csv": b"n\n-1\n-2\n"})
-        return bucket.source("in/*.csv")
-
-    @pytest.fixture
-    def reopen(self, bucket: Bucket, source: ObsSource) -> Callable[[], ObsSource]:
-        return lambda: bucket.source("in/*.csv")
-
-    @pytest.fixture
-    def numbers(self) -> Iterator[int]:
-        return itertools.count(1)
-
-    @pytest.fixture
-    def add_rows(self, bucket: Bucket, numbers: Iterator[int]) -> Callable[[int], None]:
-        def add(count: int) -> None:
-            number = next(numbers)
-            text = "".join(f"{1_000 * number + i}\n" for i in range(count))
-            bucket.put({f"in/{500 + number}.csv": f"n\n{text}".encode()})
-
-        return add
-
-    @pytest.fixture
-    def add_late_rows(self, bucket: Bucket, numbers: Iterator[int]) -> Callable[[int], None]:
-        def add(count: int) -> None:
-            number = next(numbers)
-            text = "".join(f"{-1_000 * number - i}\n" for i in range(count))
-            bucket.put({f"in/{500 - number}.csv": f"n\n{text}".encode()})
-
-        return add
+    def place(self, bucket: Bucket) -> Bucket:
+        return bucket
 
 
 def test_types_nulls_and_text_survive(bucket: Bucket, rows: Read) -> None:
