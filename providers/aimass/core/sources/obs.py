@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import islice
 from typing import IO, TYPE_CHECKING, ClassVar, NoReturn, cast
@@ -28,7 +26,7 @@ from aimass.core.sources.file_access import (
     missing_file,
 )
 from aimass.core.sources.file_rows import FileRowsSettings, FileRowsSource
-from aimass.core.sources.read_ahead import ReadAhead
+from aimass.core.sources.read_ahead import ReadAhead, fetched_ahead
 
 if TYPE_CHECKING:
     from obstore import GetOptions
@@ -118,18 +116,9 @@ class ObsFiles:
 
     def fetch_many(self, files: Sequence[SourceFile]) -> Generator[tuple[SourceFile, bytes], None, None]:
         """Yield the objects with their bytes, a few dozen under way at any time."""
-        with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="fetch") as threads:
-            under_way: deque[tuple[SourceFile, Future[bytes]]] = deque()
-            try:
-                for file in files:
-                    under_way.append((file, threads.submit(self._range, file, 0, file.bytes)))
-                    if len(under_way) >= 2 * CONCURRENCY:
-                        first, content = under_way.popleft()
-                        yield first, content.result()
-                for first, content in under_way:
-                    yield first, content.result()
-            finally:
-                threads.shutdown(wait=False, cancel_futures=True)
+        return fetched_ahead(
+            lambda file: self._range(file, 0, file.bytes), files, threads=CONCURRENCY, ahead=2 * CONCURRENCY - 1
+        )
 
     def _range(self, file: SourceFile, start: int, stop: int) -> bytes:
         bucket, key = split_uri(file.uri)[0], _key(file.uri)

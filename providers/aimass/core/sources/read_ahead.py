@@ -1,11 +1,14 @@
-"""Read a far file by ranges, the next ones under way while the last one is used."""
+"""Read what is far away, a file's ranges or many small files, the next ones under way while the last one is used."""
 
 from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
 
 RANGE_BYTES = 8 << 20
 RANGES = 4
@@ -125,3 +128,34 @@ def _whole(data: bytes, size: int) -> bytes:
     if len(data) != size:
         raise ConnectionError(f"{len(data):,} bytes came where {size:,} were asked for")
     return data
+
+
+def fetched_ahead(
+    fetch: Callable[[T], bytes], items: Iterable[T], *, threads: int, ahead: int
+) -> Generator[tuple[T, bytes], None, None]:
+    """Yield each of `items` with what `fetch` returns for it, in their order.
+
+    Parameters
+    ----------
+    fetch : callable
+        Brings the bytes of one item; called from several threads.
+    items : iterable
+        What is fetched.
+    threads : int
+        How many are fetched at once.
+    ahead : int
+        How many are under way or ready while one is used.
+    """
+    waiting: deque[tuple[T, Future[bytes]]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch-ahead")
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(fetch, item)))
+            if len(waiting) > ahead:
+                first, content = waiting.popleft()
+                yield first, content.result()
+        for first, content in waiting:
+            yield first, content.result()
+    finally:
+        # What is under way cannot be stopped, and whoever closes this need not wait for it.
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import io
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import IO
 
 from aimass.core.errors import DataError, NotFoundError, nearest_name
@@ -21,6 +19,7 @@ from aimass.core.sources.file_access import (
     matcher,
 )
 from aimass.core.sources.hdfs.client import Entry, HdfsClient
+from aimass.core.sources.read_ahead import fetched_ahead
 
 HIDDEN_PREFIXES = ("_", ".")
 UNFINISHED_SUFFIXES = ("._COPYING_", ".tmp", ".inprogress")
@@ -72,20 +71,8 @@ class HdfsFiles:
             self._compare(file)
 
     def fetch_many(self, files: Sequence[SourceFile]) -> Generator[tuple[SourceFile, bytes], None, None]:
-        """Yield the content of each of `files`, the next ones under way."""
-        waiting: deque[tuple[SourceFile, Future[bytes]]] = deque()
-        coming = iter(files)
-        threads = ThreadPoolExecutor(FETCHES, thread_name_prefix="hdfs-fetch")
-        try:
-            for file in coming:
-                waiting.append((file, threads.submit(self._fetch, file)))
-                if len(waiting) > FETCHES:
-                    first, content = waiting.popleft()
-                    yield first, content.result()
-            for first, content in waiting:
-                yield first, content.result()
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+        """Return each of `files` with its content, the next ones under way."""
+        return fetched_ahead(self._fetch, files, threads=FETCHES, ahead=FETCHES)
 
     def _fetch(self, file: SourceFile) -> bytes:
         if not file.bytes:
