@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import fastavro
 import pyarrow as pa
 
 from aimass.core.errors import ConfigError
-from aimass.core.sources.casting import apply_overrides
-from aimass.core.sources.kafka.decoding import Decoded, UndecodableError, decode_each, selected, typed, without_prefix
+from aimass.core.sources.kafka.decoding import Layout, RecordDecoder, UndecodableError
 from aimass.core.sources.kafka.nested import json_text
 
 PLAIN = {
@@ -38,42 +36,27 @@ LOGICAL = {
 MAX_DECIMAL_DIGITS = 38
 
 
-class AvroDecoder:
+class AvroDecoder(RecordDecoder):
     """Records of one schema; nested fields become JSON text.
 
     Parameters
     ----------
     schema_text : str
         The schema as JSON.
-    has_prefix, schema_id : bool, int or None
-        Whether the id of a schema registry stands before each value, and which alone is accepted.
-    columns, types
-        As in the source's settings.
+    layout : Layout
+        How values are laid out.
     """
 
-    def __init__(
-        self,
-        schema_text: str,
-        *,
-        has_prefix: bool,
-        schema_id: int | None,
-        columns: Sequence[str] | None,
-        types: Mapping[str, str],
-    ) -> None:
+    def __init__(self, schema_text: str, layout: Layout) -> None:
         self._schema = _parsed(schema_text)
-        self._has_prefix, self._schema_id = has_prefix, schema_id
         fields = pa.schema([(field["name"], _type(field["type"])) for field in self._schema["fields"]])
-        self._wire = selected(fields, columns, where="the Avro schema")
-        self.schema = apply_overrides(self._wire, dict(types))
+        super().__init__(fields, layout, where="the Avro schema")
         nested = {each["name"] for each in self._schema["fields"] if _is_nested(each["type"])}
-        self._fields = [(name, name in nested) for name in self._wire.names]
+        self._fields = [(name, name in nested) for name in self.wire.names]
 
-    def decode(self, values: Sequence[bytes]) -> Decoded:
-        """Return the rows of `values`."""
-        return typed(decode_each(values, self._wire, self._record), self.schema, len(values))
-
-    def _record(self, value: bytes) -> list[Any]:
-        stream = io.BytesIO(without_prefix(value, self._schema_id) if self._has_prefix else value)
+    def record(self, value: bytes) -> list[Any]:
+        """Return the cells of one record."""
+        stream = io.BytesIO(self.layout.payload(value))
         try:
             record: Any = fastavro.schemaless_reader(stream, self._schema, None)
         except Exception as error:  # noqa: BLE001 - whatever the library meets in bytes that are no record

@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from aimass.core.errors import AimassError, CorruptDataError, NotFoundError
+from aimass.core.errors import ConfigError, CorruptDataError, NotFoundError
 from aimass.core.sources.kafka.connection import KafkaConnection, librdkafka_settings
 from aimass.core.sources.kafka.failures import lost, not_authenticated, not_authorised, unreachable
 from aimass.core.sources.kafka.messages import Messages, Span
@@ -136,10 +136,5 @@ def opened(connection: KafkaConnection, *, isolation: str, extras: frozenset[str
     try:
         return ConfluentReader(connection, isolation=isolation, extras=extras)
     except KafkaException as error:
-        raise _unusable(error) from error
-
-
-def _unusable(error: KafkaException) -> AimassError:
-    from aimass.core.errors import ConfigError
-
-    return ConfigError(f"librdkafka does not take the connection: {error.args[0].str()}", hint="Check its fields")
+        reason = error.args[0].str()
+        raise ConfigError(f"librdkafka does not take the connection: {reason}", hint="Check its fields") from error

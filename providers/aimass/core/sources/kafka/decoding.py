@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from aimass.core.errors import missing_column
-from aimass.core.sources.casting import Fault, cast_table
+from aimass.core.sources.casting import Fault, apply_overrides, cast_table
 
 CONFLUENT_MAGIC = 0
 CONFLUENT_PREFIX_BYTES = 5
@@ -95,6 +95,54 @@ def without_prefix(value: bytes, schema_id: int | None) -> bytes:
     if schema_id is not None and found != schema_id:
         raise UndecodableError(f"schema id {found} instead of {schema_id}")
     return value[CONFLUENT_PREFIX_BYTES:]
+
+
+class Layout(NamedTuple):
+    """How the values of a topic are laid out, and what is wanted of them, whatever describes their fields.
+
+    Attributes
+    ----------
+    has_prefix, schema_id : bool, int or None
+        Whether the id of a schema registry stands before each value, and which alone is accepted.
+    columns, types
+        As in the source's settings.
+    """
+
+    has_prefix: bool
+    schema_id: int | None
+    columns: Sequence[str] | None
+    types: Mapping[str, str]
+
+    def payload(self, value: bytes) -> bytes:
+        """Return the value without the id of its schema; raises UndecodableError."""
+        return without_prefix(value, self.schema_id) if self.has_prefix else value
+
+
+class RecordDecoder:
+    """Values whose fields a schema describes, one after the other.
+
+    Parameters
+    ----------
+    fields : pyarrow.Schema
+        What the schema describes.
+    layout : Layout
+        How values are laid out.
+    where : str
+        What the schema is called.
+    """
+
+    def __init__(self, fields: pa.Schema, layout: Layout, *, where: str) -> None:
+        self.layout = layout
+        self.wire = selected(fields, layout.columns, where=where)
+        self.schema = apply_overrides(self.wire, dict(layout.types))
+
+    def decode(self, values: Sequence[bytes]) -> Decoded:
+        """Return the rows of `values`."""
+        return typed(decode_each(values, self.wire, self.record), self.schema, len(values))
+
+    def record(self, value: bytes) -> Sequence[Any]:
+        """Return the cells of one value, in the order of `wire`; raises UndecodableError."""
+        raise TypeError(f"{type(self).__name__} does not say how to read a value")
 
 
 class RawDecoder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from aimass.core.errors import ConfigError, UnknownNameError
-from aimass.core.sources.casting import apply_overrides
-from aimass.core.sources.kafka.decoding import Decoded, UndecodableError, decode_each, selected, typed, without_prefix
+from aimass.core.sources.kafka.decoding import Layout, RecordDecoder, UndecodableError
 from aimass.core.sources.kafka.nested import json_text
 
 TIMESTAMP = "google.protobuf.Timestamp"
@@ -31,7 +30,7 @@ MORE_BITS, LOW_BITS = 0x80, 0x7F
 MAX_VARINT_BYTES = 10
 
 
-class ProtobufDecoder:
+class ProtobufDecoder(RecordDecoder):
     """Messages of one type; nested and repeated fields become JSON text, as Protobuf's JSON mapping spells them.
 
     Parameters
@@ -40,40 +39,25 @@ class ProtobufDecoder:
         A serialised ``FileDescriptorSet`` (protoc --include_imports --descriptor_set_out).
     message : str
         Full name of the message.
-    has_prefix, schema_id : bool, int or None
-        Whether the id of a schema registry stands before each value, and which alone is accepted.
-    columns, types
-        As in the source's settings.
+    layout : Layout
+        How values are laid out.
     """
 
-    def __init__(
-        self,
-        descriptors: bytes,
-        message: str,
-        *,
-        has_prefix: bool,
-        schema_id: int | None,
-        columns: Sequence[str] | None,
-        types: Mapping[str, str],
-    ) -> None:
+    def __init__(self, descriptors: bytes, message: str, layout: Layout) -> None:
         descriptor = _descriptor(descriptors, message)
         self._class = message_factory.GetMessageClass(descriptor)
-        self._has_prefix, self._schema_id = has_prefix, schema_id
         fields = pa.schema([(field.name, _type(field)) for field in descriptor.fields])
-        self._wire = selected(fields, columns, where=f"the message {message}")
-        self.schema = apply_overrides(self._wire, dict(types))
-        self._cells = [_cell(descriptor.fields_by_name[name]) for name in self._wire.names]
+        super().__init__(fields, layout, where=f"the message {message}")
+        self._cells = [_cell(descriptor.fields_by_name[name]) for name in self.wire.names]
 
-    def decode(self, values: Sequence[bytes]) -> Decoded:
-        """Return the rows of `values`."""
-        return typed(decode_each(values, self._wire, self._record), self.schema, len(values))
-
-    def _record(self, value: bytes) -> list[Any]:
-        if self._has_prefix:
-            value = _without_indexes(without_prefix(value, self._schema_id))
+    def record(self, value: bytes) -> list[Any]:
+        """Return the cells of one message."""
+        payload = self.layout.payload(value)
+        if self.layout.has_prefix:
+            payload = _without_indexes(payload)
         message = self._class()
         try:
-            message.ParseFromString(value)
+            message.ParseFromString(payload)
             return [cell(message) for cell in self._cells]
         except (DecodeError, ValueError, OverflowError, json_format.Error) as error:
             raise UndecodableError(f"not a message of its type ({type(error).__name__})") from None

@@ -16,7 +16,7 @@ from aimass.core.errors import ConfigError, DataError, MissingDependencyError
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.kafka import offsets
 from aimass.core.sources.kafka.connection import KafkaConnection
-from aimass.core.sources.kafka.decoding import Decoder
+from aimass.core.sources.kafka.decoding import Decoder, Layout, RawDecoder
 from aimass.core.sources.kafka.messages import Messages, Reader, Span, cut
 from aimass.core.sources.kafka.offsets import KafkaPosition
 from aimass.core.sources.kafka.settings import KafkaSettings
@@ -178,15 +178,13 @@ class KafkaSource:
 
     def _decoder(self, position: KafkaPosition) -> Decoder:
         wanted = self.settings
-        columns: dict[str, Any] = {"columns": wanted.columns, "types": wanted.types}
         if wanted.format == "json":
             from aimass.core.sources.kafka.json_values import decoder_of
 
-            return decoder_of(position.columns or {}, where=", ".join(position.topics), **columns)
+            where = ", ".join(position.topics)
+            return decoder_of(position.columns or {}, where=where, columns=wanted.columns, types=wanted.types)
         if wanted.format == "raw":
             import pyarrow as pa
-
-            from aimass.core.sources.kafka.decoding import RawDecoder
 
             return RawDecoder(pa.large_binary() if wanted.raw_type == "binary" else pa.large_string())
         given = self._schema_bytes
@@ -195,14 +193,14 @@ class KafkaSource:
                 "The schema of the values changed since this read began",
                 hint="Start a new run: it reads by the new one",
             )
-        prefix: dict[str, Any] = {"has_prefix": wanted.wire_prefix == "confluent", "schema_id": wanted.schema_id}
+        layout = Layout(wanted.wire_prefix == "confluent", wanted.schema_id, wanted.columns, wanted.types)
         if wanted.format == "avro":
             from aimass.core.sources.kafka.avro_values import AvroDecoder
 
-            return AvroDecoder(given.decode("utf-8", "replace"), **prefix, **columns)
+            return AvroDecoder(given.decode("utf-8", "replace"), layout)
         from aimass.core.sources.kafka.protobuf_values import ProtobufDecoder
 
-        return ProtobufDecoder(given, str(wanted.message), **prefix, **columns)
+        return ProtobufDecoder(given, str(wanted.message), layout)
 
     def _inferred(
         self, position: KafkaPosition, earlier: KafkaPosition | None, begins: dict[Any, int]
