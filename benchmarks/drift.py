@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from benchmarks.child import run_child
 from benchmarks.figures import Figure, conclude, figure
 
 ROWS = 1_000_000
@@ -164,16 +163,8 @@ def evidently(folder: Path) -> dict[str, Any]:
 def child(what: str, folder: Path, count: int) -> dict[str, Any]:
     """Run one of the functions above in a process of its own; add its peak memory in MB."""
     command = [sys.executable, "-m", "benchmarks.drift", "--child", what, "--folder", str(folder), "--rows", str(count)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stdout.close()
-    if process.returncode:
-        raise SystemExit(f"{what} failed")
-    # Linux counts in KiB.
-    return {**json.loads(printed.splitlines()[-1]), "mb": usage.ru_maxrss / 1024}
+    printed, peak_mb = run_child(command, what=what)
+    return {**json.loads(printed.splitlines()[-1]), "mb": peak_mb}
 
 
 def measure(count: int, pairs: int) -> int:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from bson import Int64, ObjectId
 
+from benchmarks.child import run_child
 from benchmarks.figures import Figure, figure
 
 DOCUMENTS, CODEC_DOCUMENTS = 20_000, 500_000
@@ -123,17 +122,11 @@ def run(side: str, connection: dict[str, Any], count: int) -> tuple[float, float
     with tempfile.TemporaryDirectory(prefix="aimass-bench-") as folder:
         request = json.dumps({"side": side, "connection": connection, "count": count, "folder": folder})
         command = [sys.executable, "-m", "benchmarks.ingest_mongodb", "--child", request]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert process.stdout
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        process.stdout.close()
-        assert process.returncode == 0, output
+        output, peak_mb = run_child(command, what=side)
         told = json.loads(output.splitlines()[-1])
         rows = pl.read_parquet(told["files"]).select(COLUMNS).with_columns(pl.col("tags").list.join("|"))
         digest = int(rows.hash_rows(seed=1).sum())
-    return float(told["seconds"]), usage.ru_maxrss / 1024, digest
+    return float(told["seconds"]), peak_mb, digest
 
 
 def codec(count: int) -> Figure:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import polars as pl
 
+from benchmarks.child import run_child
 from benchmarks.figures import Figure, conclude
 from tests.services.mariadb import MariaDb, mariadb_server
 
@@ -73,17 +72,9 @@ def measure(code: str, server: MariaDb, home: Path) -> tuple[float, float, str]:
     """Run one side in a process of its own; return seconds, peak memory in MB, and the rows' digest."""
     with tempfile.TemporaryDirectory(dir=home) as folder:
         command = [sys.executable, "-W", "ignore", "-c", code, folder, json.dumps(server.connection())]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert process.stdout
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        process.stdout.close()
-        if process.returncode:
-            raise SystemExit(f"one side failed: {command[4][:60]}")
+        said, peak_mb = run_child(command, what="one side")
         found = json.loads(said.splitlines()[-1])
-        # Linux counts in KiB.
-        return found["seconds"], usage.ru_maxrss / 1024, digest(Path(found["folder"]))
+        return found["seconds"], peak_mb, digest(Path(found["folder"]))
 
 
 def digest(folder: Path) -> str:

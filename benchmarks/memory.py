@@ -10,8 +10,6 @@ import csv
 import io
 import itertools
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -19,6 +17,7 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
+from benchmarks.child import run_child
 from benchmarks.figures import Figure, conclude
 
 SMALL_ROWS, LARGE_ROWS = 300_000, 3_000_000
@@ -44,18 +43,8 @@ def run(stage: str, config: dict[str, Any], folder: Path) -> tuple[str, float]:
     path.write_text(json.dumps(config))
     command = [sys.executable, "-m", "aimass.core", stage, "--config", str(path)]
     command += ["--store", str(folder / "store"), "--project", "memory"]
-    errors = folder / "errors"
-    with errors.open("wb") as stream:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stream)
-        assert process.stdout
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        process.stdout.close()
-    if process.returncode:
-        raise SystemExit(f"{stage} failed:\n{errors.read_text()[-3000:]}")
-    # Linux counts in KiB.
-    return str(json.loads(output)["uri"]), usage.ru_maxrss / 1024
+    output, peak_mb = run_child(command, what=stage)
+    return str(json.loads(output)["uri"]), peak_mb
 
 
 def peaks(rows: int) -> dict[str, float]:
