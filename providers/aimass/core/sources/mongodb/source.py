@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LATE_AT_ONCE = 1_000
+
+Ends = Mapping[str, Sequence[dict[str, Any]]]
+"""By field, the documents with its least and its greatest value."""
 
 
 class MongoDbSettings(settings.Settings):
@@ -119,8 +122,9 @@ class MongoDbSource:
         with self._open() as collection:
             check_exists(collection)
             hello = collection.database.client.admin.command("hello", codec_options=CODEC)
-            order = self._order(collection, since)
-            watermark = self._watermark(collection, order, since, now_ms=int(hello["localTime"])) if order else None
+            ends = {} if self._query.is_free else self._ends(collection)
+            order = self._order(ends, since)
+            watermark = self._watermark(collection, order, ends, since, hello) if order else None
             if watermark is None and since is not None:
                 return None
             # Without a cursor, updates and deletes move the position too, by the server's own count of writes.
@@ -159,17 +163,20 @@ class MongoDbSource:
 
     # --- positions --------------------------------------------------------------------------------------------------
 
-    def _order(self, collection: Documents, since: Any) -> Order | None:
-        """Return the key's fields and their kinds; None where there is no document."""
+    def _ends(self, collection: Documents) -> Ends:
+        """Return the first and the last document by each field of the key; none where there is no document."""
         cursor = self.settings.cursor
         names = [ID] if cursor in (None, ID) else [str(cursor), ID]
+        return {name: keys.ends(collection, self._query.filter, name) for name in names}
+
+    def _order(self, ends: Ends, since: Any) -> Order | None:
+        """Return the key's fields and their kinds; None where there is no document."""
+        cursor = self.settings.cursor
         if self._query.is_free:
             return Order((KeyField(ID, ANY),))
         fields = []
-        for name in names:
-            kinds = {
-                keys.key_kind(keys.field_of(each, name)) for each in keys.ends(collection, self._query.filter, name)
-            }
+        for name, documents in ends.items():
+            kinds = {keys.key_kind(keys.field_of(each, name)) for each in documents}
             if not kinds:
                 return None
             fields.append(KeyField(name, kinds.pop() if len(kinds) == 1 else ANY))
@@ -178,11 +185,14 @@ class MongoDbSource:
             order.check_comparable(Order.from_document(since["key"]) if since else None)
         return order
 
-    def _watermark(self, collection: Documents, order: Order, since: Any, *, now_ms: int) -> Watermark | None:
+    def _watermark(
+        self, collection: Documents, order: Order, ends: Ends, since: Any, hello: Mapping[str, Any]
+    ) -> Watermark | None:
         if self._query.is_free:
             return Watermark()
         if not self.settings.cursor:
-            return Watermark(to=order.key(keys.ends(collection, self._query.filter, ID)[-1]))
+            return Watermark(to=order.key(ends[ID][-1]))
+        now_ms = int(hello["localTime"])
         before = Watermark.model_validate(since["watermark"]) if since else None
         found = CollectionKeys(collection, order, self._query.filter, lookback=self.settings.lookback, now_ms=now_ms)
         return next_watermark(found, before)
