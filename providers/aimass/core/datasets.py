@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aimass.core.errors import CorruptDataError, NotFoundError, SchemaMismatchError, from_os_error, missing_column
 from aimass.core.failpoints import Failpoints, NoFailpoints
 from aimass.core.manifest import Column, Manifest, Part, Split, load_manifest
-from aimass.core.storage import Store, file_digest
+from aimass.core.storage import Store, as_uri, file_digest
 
 if TYPE_CHECKING:
     from aimass.core.deps import Deps
@@ -146,8 +146,8 @@ class Dataset:
 
 
 def open_dataset(uri: str, deps: Deps) -> Dataset:
-    """Open the dataset published at `uri`; its rows are read by `Dataset.scan`, which asks the access policy."""
-    uri = uri.rstrip("/")
+    """Open the dataset published at `uri` (or a local path); rows are read by `Dataset.scan`, which asks the policy."""
+    uri = as_uri(uri.rstrip("/"))
     manifest = load_manifest(deps.store, uri)
     if manifest.kind != "dataset":
         raise SchemaMismatchError(f"{uri} holds an artifact of stage {manifest.stage!r}", expected="a dataset", uri=uri)

@@ -52,8 +52,8 @@ class Part(BaseModel):
 
     def uri(self, folder: str) -> str:
         """Return where the file is, for the dataset in `folder`."""
-        scheme, _, path = f"{folder}/{self.folder}".partition("://")
-        return f"{scheme}://{posixpath.normpath(path)}/{self.name}"
+        scheme, separator, path = f"{folder}/{self.folder}".rpartition("://")
+        return f"{scheme}{separator}{posixpath.normpath(path)}/{self.name}"
 
     def seen_from(self, folder: str, *, owner: str, is_older: bool = False) -> Part:
         """Return the part of the dataset in `owner` as a part of the one in `folder`."""

@@ -102,6 +102,12 @@ def test_rows_come_back_in_order_from_many_parts(deps: Deps) -> None:
 
 
 @pytest.mark.usefixtures("small_groups")
+def test_a_dataset_opens_by_its_path_too(deps: Deps) -> None:
+    path = deps.store.local_path(_publish(deps, "d", ROWS))
+    assert open_dataset(str(path), deps).read().equals(ROWS)
+
+
+@pytest.mark.usefixtures("small_groups")
 def test_shares_of_the_split_are_read_apart(deps: Deps) -> None:
     folder = deps.store.folder("d")
     writer = DatasetWriter(deps.store, folder)

@@ -21,7 +21,7 @@ from aimass.core.stages.ingest import result_of
 from aimass.core.stages.ingest_chain import IngestStage, stands
 from aimass.core.stages.ingest_config import IngestConfig, IngestResult, open_source
 from aimass.core.stages.ingest_earlier import take_over
-from aimass.core.storage import text_digest
+from aimass.core.storage import as_uri, text_digest
 
 
 class IngestPlanConfig(StageConfig):
@@ -100,7 +100,7 @@ class _GatherStage(Stage[IngestGatherConfig, IngestResult]):
 
 def _gather(config: IngestGatherConfig, deps: Deps, output: Output) -> IngestResult:
     """Fill `output` with the rows of the pieces, where they are."""
-    pieces = [(uri.rstrip("/"), load_manifest(deps.store, uri)) for uri in config.pieces]
+    pieces = [(as_uri(uri.rstrip("/")), load_manifest(deps.store, uri)) for uri in config.pieces]
     _check_complete(pieces, _partitions(output.target, deps))
     schemas = [schema_of(uri, manifest, deps.store) for uri, manifest in pieces]
     common = reduce(lambda one, other: merge_schemas(one, other).schema, schemas)
