@@ -5,11 +5,13 @@ The server takes this process over, so that Airflow stays neither in its memory 
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from argparse import Namespace
 
 from aimass.cli.console import Exit, command
+from aimass.core.storage import OPTIONS_VARIABLE
 from aimass.core.tracking.connection import TOKEN
 from aimass.hooks.mlflow import MlflowHook
 from aimass.hooks.runtime import build_runtime
@@ -47,5 +49,7 @@ def _become(words: list[str], args: Namespace) -> Exit:
     environment = dict(os.environ)
     if runtime.tracking_token is not None:
         environment[TOKEN] = runtime.tracking_token.get_secret_value()
+    if runtime.storage_options:
+        environment.setdefault(OPTIONS_VARIABLE, json.dumps(runtime.storage_options))
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, "-m", "aimass.serving", *words], environment)  # noqa: S606 (a list, no shell)

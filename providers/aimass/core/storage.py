@@ -20,10 +20,34 @@ from typing import IO, Any, cast
 
 from upath import UPath
 
-from aimass.core.errors import CorruptDataError, NotFoundError, from_os_error, nearest_name
+from aimass.core.errors import ConfigError, CorruptDataError, NotFoundError, from_os_error, nearest_name
 
 PACKAGE_SCHEME = "package://"
+OPTIONS_VARIABLE = "AIMASS_STORAGE_OPTIONS"
+"""Environment variable with a store's options as JSON: they hold secrets, which a command line would show."""
 HASH_BLOCK_BYTES = 1 << 20
+
+
+def options_of_environment() -> dict[str, dict[str, Any]]:
+    """Return a store's options from the environment; none where the variable is not set.
+
+    Raises
+    ------
+    ConfigError
+        It holds something else than a mapping of mappings.
+    """
+    text = os.environ.get(OPTIONS_VARIABLE) or "{}"
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(options, dict) for options in found.values()):
+        # What it holds may be a secret, and is not told.
+        raise ConfigError(
+            f"{OPTIONS_VARIABLE} cannot be read",
+            expected='JSON such as {"s3://lake": {"endpoint_url": "https://…", "key": "…", "secret": "…"}}',
+        )
+    return found
 
 
 class Store:

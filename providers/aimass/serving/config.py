@@ -73,8 +73,14 @@ class ServeConfig(Settings):
     body_limit_mb: float = Field(default=16.0, gt=0, description="Size of a request's body in MiB; beyond, 413.")
     keep_alive_s: float = Field(default=30.0, gt=0, description="Time that an idle connection stays open, in seconds.")
     max_connections: int = Field(default=1000, ge=1, description="Connections of one worker; beyond, 503.")
+    drain_delay_s: float = Field(
+        default=0.0,
+        ge=0,
+        description="Time after SIGTERM in which it still answers, but no longer says that it is ready, in seconds: "
+        "for a load balancer to turn away.",
+    )
     drain_timeout_s: float = Field(
-        default=30.0, gt=0, description="Time for requests in flight to finish after SIGTERM, in seconds."
+        default=30.0, gt=0, description="Time for requests in flight to finish after that, in seconds."
     )
 
     # --- what it writes down ----------------------------------------------------------------------------------------

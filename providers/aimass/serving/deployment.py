@@ -74,10 +74,10 @@ class Deployment:
         names = self.desired.models.keys() | self.table.models.keys()
         await asyncio.gather(*(self._converge(name) for name in sorted(names)))
 
-    async def set_ready(self) -> None:
-        """Let the workers say that they are ready."""
+    async def set_ready(self, not_ready: str = "") -> None:
+        """Let the workers say that they are ready, or why they are not."""
         async with self._switching:
-            await self._switch(msgspec.structs.replace(self.table, not_ready=""))
+            await self._switch(msgspec.structs.replace(self.table, not_ready=not_ready))
 
     def is_active(self, name: str) -> bool:
         """Return whether a model is in memory, or ought to be from the start."""

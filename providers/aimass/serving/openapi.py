@@ -8,16 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from html import escape
-from typing import Any
 
 from aimass import __version__
 from aimass.core.features.raw import RawColumn
 from aimass.serving.context import ModelTable
 from aimass.serving.errors import ServingError
 from aimass.serving.loaded import LoadedModel
+from aimass.serving.openapi_admin import admin_paths, admin_schemas, of_model
+from aimass.serving.openapi_parts import ERROR_STATUSES, Document, get, parameter, post, ref
 from aimass.serving.tensors import DATATYPES
-
-Document = dict[str, Any]
 
 _ACCEPTS = {
     "string": (["string", "integer", "boolean", "null"], "Text; white space around it does not count."),
@@ -26,20 +25,6 @@ _ACCEPTS = {
     "bool": (["boolean", "number", "string", "null"], "true or false, 1 or 0, or a text that says so."),
     "date": (["string", "integer", "boolean", "null"], "ISO 8601, UTC where there is no offset, or time since 1970."),
 }
-_ERROR_STATUSES = {
-    400: "The request cannot be read.",
-    401: "No token, or one that nobody issued.",
-    403: "The token is not for this.",
-    404: "No such model or version.",
-    408: "The body did not arrive in time.",
-    413: "The body is too large.",
-    415: "The body is of another media type.",
-    422: "The rows do not fit the model's signature.",
-    429: "Too many rows wait; Retry-After says when to ask again.",
-    503: "Draining, or not loaded yet; Retry-After says when to ask again.",
-    504: "The answer was not ready in time.",
-}
-_GETS = (400, 401, 403, 404, 503)
 _SHARED: Document = {
     "Error": {
         "type": "object",
@@ -77,7 +62,7 @@ _SHARED: Document = {
         "properties": {
             "id": {"type": "string"},
             "parameters": {"type": "object"},
-            "inputs": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Tensor"}},
+            "inputs": {"type": "array", "minItems": 1, "items": ref("Tensor")},
             "outputs": {
                 "type": "array",
                 "items": {
@@ -106,15 +91,16 @@ def document(table: ModelTable) -> Document:
     """Return the OpenAPI document."""
     models = list(_models(table))
     paths: Document = {
-        "/v2": {"get": _get("What server this is", "Protocol")},
-        "/v2/health/live": {"get": _get("Whether the process answers", "Protocol")},
-        "/v2/health/ready": {"get": _get("Whether the server should get requests", "Protocol")},
-        "/v2/repository/index": {method: _get("The versions in memory", "Protocol") for method in ("get", "post")},
+        "/v2": {"get": get("What server this is", "Protocol")},
+        "/v2/health/live": {"get": get("Whether the process answers", "Protocol")},
+        "/v2/health/ready": {"get": get("Whether the server should get requests", "Protocol")},
+        "/v2/repository/index": {method: get("The versions in memory", "Protocol") for method in ("get", "post")},
+        **admin_paths(),
     }
-    schemas = dict(_SHARED)
+    schemas = _SHARED | admin_schemas()
     for loaded in models:
         schemas[f"Row.{loaded.name}"] = row_schema(loaded, table.known_columns(loaded.name))
-        paths |= _paths(loaded.name)
+        paths |= _paths(loaded.name) | of_model(loaded.name)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -129,9 +115,9 @@ def document(table: ModelTable) -> Document:
             "responses": {
                 str(status): {
                     "description": text,
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+                    "content": {"application/json": {"schema": ref("Error")}},
                 }
-                for status, text in _ERROR_STATUSES.items()
+                for status, text in ERROR_STATUSES.items()
             },
         },
         "security": [{}, {"token": []}],
@@ -166,53 +152,30 @@ def _models(table: ModelTable) -> Iterator[LoadedModel]:
 
 
 def _paths(name: str) -> Document:
-    rows = {
+    """Return the addresses of one model."""
+    rows: Document = {
         "type": "object",
         "required": ["rows"],
         "additionalProperties": False,
-        "properties": {"rows": {"type": "array", "minItems": 1, "items": {"$ref": f"#/components/schemas/Row.{name}"}}},
+        "properties": {"rows": {"type": "array", "minItems": 1, "items": ref(f"Row.{name}")}},
     }
+    predict = post(f"Score rows with {name}", "Rows", body=rows, schema=ref("Predictions"))
     choice = [
-        {"name": each, "in": "query", "schema": {"type": "string", "minLength": 1}, "description": text}
-        for each, text in (
-            ("version", "Number of the version that answers."),
-            ("alias", "Alias that answers, where no version is named."),
-        )
+        parameter("version", "query", "Number of the version that answers.", minLength=1),
+        parameter("alias", "query", "Alias that answers, where no version is named.", minLength=1),
     ]
-    return {
-        f"/predict/{name}": {
-            "post": {
-                "summary": f"Score rows with {name}",
-                "tags": ["Rows"],
-                "parameters": choice,
-                "requestBody": {"required": True, "content": {"application/json": {"schema": rows}}},
-                "responses": _responses("Predictions", _ERROR_STATUSES),
-            }
-        },
-        f"/v2/models/{name}": {"get": _get("Inputs and outputs", "Protocol")},
-        f"/v2/models/{name}/ready": {"get": _get("Whether the model is in memory", "Protocol")},
-        f"/v2/models/{name}/infer": {
-            "post": {
-                "summary": f"Score tensors with {name}",
-                "tags": ["Protocol"],
-                "requestBody": {
-                    "required": True,
-                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Tensors"}}},
-                },
-                "responses": _responses(None, _ERROR_STATUSES),
-            }
-        },
-    }
-
-
-def _get(summary: str, tag: str) -> Document:
-    return {"summary": summary, "tags": [tag], "responses": _responses(None, _GETS)}
-
-
-def _responses(schema: str | None, errors: Any) -> Document:
-    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"} if schema else {}}}
-    refused = {str(status): {"$ref": f"#/components/responses/{status}"} for status in errors}
-    return {"200": {"description": "The answer.", "content": content}} | refused
+    paths: Document = {f"/predict/{name}": {"post": {**predict, "parameters": choice}}}
+    version = parameter("version", "path", "Number of the version.", minLength=1, pattern="^[^/]+$")
+    for address, shared in (
+        (f"/v2/models/{name}", {}),
+        (f"/v2/models/{name}/versions/{{version}}", {"parameters": [version]}),
+    ):
+        paths |= {
+            address: {"get": get("Inputs and outputs", "Protocol"), **shared},
+            f"{address}/ready": {"get": get("Whether it is in memory", "Protocol"), **shared},
+            f"{address}/infer": {"post": post(f"Score tensors with {name}", "Protocol", body=ref("Tensors")), **shared},
+        }
+    return paths
 
 
 def page(table: ModelTable) -> str:

@@ -7,6 +7,7 @@ import os
 from aimass.core.deps import Deps, Runtime
 from aimass.core.release.base import ModelRegistry
 from aimass.core.release.promotion import open_registry
+from aimass.core.storage import options_of_environment
 from aimass.serving.config import ServeConfig
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
@@ -17,6 +18,7 @@ def deps_of(config: ServeConfig) -> Deps:
     """Return the surroundings that the options describe; MLflow reads a token from MLFLOW_TRACKING_TOKEN itself."""
     runtime = Runtime(
         store=config.store or str(config.cache_dir / "store"),
+        storage_options=options_of_environment(),
         tracking_uri=config.tracking_uri or os.environ.get(TRACKING_URI) or None,
         registry_uri=config.registry_uri or os.environ.get(REGISTRY_URI) or None,
         spool_dir=str(config.cache_dir / "spool"),

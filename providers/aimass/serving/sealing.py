@@ -26,7 +26,7 @@ from aimass.core.failpoints import Failpoints, NoFailpoints
 from aimass.core.manifest import Manifest, find_manifest, publish_manifest
 from aimass.core.monitoring import log as layout
 from aimass.core.reserved import NULL_STRING
-from aimass.core.storage import Store, text_digest
+from aimass.core.storage import Store, options_of_environment, text_digest
 from aimass.serving.journal import SUFFIX, DroppedFrame, LabelFrame, read_frames, taken
 from aimass.serving.logs import set_up_logs
 from aimass.serving.requests import RequestFrame, VersionFrame
@@ -296,7 +296,7 @@ def main() -> None:
     options = parser.parse_args()
     set_up_logs()
     os.nice(LATER_PRIORITY)
-    store = Store(options.store)
+    store = Store(options.store, options=options_of_environment())
     for _ in sys.stdin:
         done = seal_all(store, Path(options.journals), sampled=options.sampled)
         sys.stdout.write(json.dumps(vars(done)) + "\n")

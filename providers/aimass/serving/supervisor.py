@@ -266,9 +266,18 @@ class Supervisor:
         log.info("%s drains", self.config.name)
         for task in tasks:
             task.cancel()
+        if self.config.drain_delay_s:
+            await self._turn_away()
         await self.fleet.stop(self.config.drain_timeout_s)
         if self.labels is not None and self._sealer is not None:
             self.labels.close()
             await self._sealer.seal(max(5.0, self.config.drain_timeout_s - (time.monotonic() - started)))
             await self._sealer.close()
         log.info("%s ended after %.1f s", self.config.name, time.monotonic() - started)
+
+    async def _turn_away(self) -> None:
+        """Answer, and no longer say ready, until whoever sends requests has seen it; another signal cuts that short."""
+        self._stop.clear()
+        await self.deployment.set_ready("the server is about to end")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), self.config.drain_delay_s)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from aimass.core.errors import CorruptDataError, NotAllowedError, NotFoundError
-from aimass.core.storage import Store, as_uri, file_digest, text_digest
+from aimass.core.errors import ConfigError, CorruptDataError, NotAllowedError, NotFoundError
+from aimass.core.storage import OPTIONS_VARIABLE, Store, as_uri, file_digest, options_of_environment, text_digest
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -95,6 +95,18 @@ def test_package_uri_names_a_file_without_importing_the_package() -> None:
 def test_options_of_the_longest_prefix_win() -> None:
     store = Store("/x", options={"memory://": {"a": 1}, "memory://deep": {"b": 2}})
     assert store.path("memory://deep/file").storage_options == {"b": 2}
+
+
+def test_options_come_from_the_environment_and_are_never_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(OPTIONS_VARIABLE, raising=False)
+    assert options_of_environment() == {}
+    monkeypatch.setenv(OPTIONS_VARIABLE, '{"s3://lake": {"secret": "geheim"}}')
+    assert options_of_environment() == {"s3://lake": {"secret": "geheim"}}
+    for wrong in ('{"s3://lake": "geheim"}', '["geheim"]', "geheim"):
+        monkeypatch.setenv(OPTIONS_VARIABLE, wrong)
+        with pytest.raises(ConfigError, match=OPTIONS_VARIABLE) as caught:
+            options_of_environment()
+        assert "geheim" not in str(caught.value)
 
 
 def test_unwritable_root_is_not_allowed(tmp_path: Path) -> None:

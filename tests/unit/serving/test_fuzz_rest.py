@@ -89,4 +89,5 @@ def test_what_the_openapi_document_allows_is_answered_as_it_says(asked: Asked) -
 
         run()
         tried.add(operation.label)
-    assert "POST /predict/late" in tried
+    assert {"POST /predict/late", "GET /metrics", "POST /aimass/models/late/versions/{version}/shadow"} <= tried
+    assert "POST /v2/models/late/versions/{version}/infer" in tried

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -8,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from aimass.core.storage import OPTIONS_VARIABLE
 from aimass.serving.config import ServeConfig
+from aimass.serving.registry import deps_of
 
 Airflow = Callable[..., Any]
 Started = list[tuple[list[str], dict[str, str]]]
@@ -51,6 +54,20 @@ def test_the_server_is_told_what_the_connections_say_and_no_secret_on_the_comman
     assert told["--tracking-uri"] == "http://mlflow:5000"
     assert "geheim" not in " ".join(words)
     assert environment["MLFLOW_TRACKING_TOKEN"] == "geheim"
+
+
+def test_the_options_of_a_remote_store_reach_the_server_by_its_environment(
+    airflow: Airflow, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = {"conn_type": "aimass_store", "login": "KEY", "password": "geheim", "extra": {"root": "s3://lake/aimass"}}
+    monkeypatch.setenv("AIRFLOW_CONN_AIMASS_STORE", json.dumps(store))
+    airflow("serve")
+    ((words, environment),) = started
+    assert words[words.index("--store") + 1] == "s3://lake/aimass"
+    assert "geheim" not in " ".join(words)
+    monkeypatch.setenv(OPTIONS_VARIABLE, environment[OPTIONS_VARIABLE])
+    deps = deps_of(ServeConfig(store="s3://lake/aimass"))
+    assert deps.runtime.storage_options == {"s3://lake/aimass": {"key": "KEY", "secret": "geheim"}}
 
 
 def test_a_file_of_options_stands_over_the_connections(airflow: Airflow, started: Started, tmp_path: Path) -> None:
