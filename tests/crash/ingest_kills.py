@@ -96,7 +96,7 @@ def prove_exactly_once(
         A row is lost, doubled or another one than was written.
     """
     kills = _Kills(live, folder, random.Random(seed), moments_left=points // 2)
-    with _writing(live) as allowed:
+    with writing(live) as allowed:
         disturbed = -1
         while (number := kills.done.total()) < points:
             allowed.release(WRITES_PER_READ)
@@ -194,7 +194,7 @@ class _Kills:
 
 
 @contextmanager
-def _writing(live: LiveSource) -> Iterator[threading.Semaphore]:
+def writing(live: LiveSource) -> Iterator[threading.Semaphore]:
     """Commit rows as often as the semaphore allows, lest a slow machine drown in them; an error there is one here."""
     allowed = threading.Semaphore(0)
     stop = threading.Event()

@@ -1,4 +1,4 @@
-"""An incremental read, as a function of a JSON-able request."""
+"""An incremental read, or one of the tasks that share it, as a function of a JSON-able request."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from aimass.core import datasets
 from aimass.core.deps import Deps, Runtime
 from aimass.core.errors import MissingDependencyError, TransientError
 from aimass.core.sources import SOURCES
-from aimass.core.stages import ingest_earlier
-from aimass.core.stages.ingest import STAGE
+from aimass.core.stages import STAGES, ingest_earlier
 from aimass.core.testing.failpoints import KillAt
 
 # What a read imports when it begins: it would spend most of its time on that. None of these starts threads.
@@ -23,6 +22,8 @@ LIBRARIES = (
     *("aimass.core.object_storage.client", "aimass.core.object_storage.faults", "aimass.core.object_storage.listing"),
 )
 
+for stage in ("ingest", "ingest_plan", "ingest_gather"):
+    STAGES.load(stage)
 for source in SOURCES.names():
     with contextlib.suppress(ImportError, MissingDependencyError):
         SOURCES.load(source)
@@ -32,7 +33,10 @@ for module in (*LIBRARIES, *(f"aimass.core.sources.{name}" for name in READERS))
 
 
 def ingest_task(request: dict[str, Any]) -> Any:
-    """Read what is new; return the result, or ``{"error": …}`` where trying again later may help."""
+    """Run the request's stage, ``ingest`` where it names none; return the result.
+
+    Where trying again later may help it is ``{"error": …}``.
+    """
     # What clients log about servers that are down on purpose helps nobody.
     logging.disable()
     datasets.ROWS_PER_CHECKPOINT = request["rows_per_checkpoint"]
@@ -41,7 +45,8 @@ def ingest_task(request: dict[str, Any]) -> Any:
         SOURCES.register(name, address)
     kill = {"failpoints": KillAt(**request["kill"])} if request.get("kill") else {}
     deps = Deps.from_runtime(Runtime.model_validate(request["runtime"]), **kill)
+    stage = STAGES.load(request.get("stage", "ingest"))
     try:
-        return STAGE.run(STAGE.parse(request["config"]), deps).model_dump(mode="json")
+        return stage.run(stage.parse(request["config"]), deps).model_dump(mode="json")
     except TransientError as error:
         return {"error": str(error)}
