@@ -115,6 +115,11 @@ def _options() -> dict[str, dict[str, Any]]:
             "Folder of pipeline YAML files; include/pipelines beside the DAG file's folder when empty.",
             example="/opt/airflow/include/pipelines",
         ),
+        "new_data_poll_s": _option(
+            "How often, in seconds, a source is asked for new data where a pipeline's schedule is @new_data; 30 when "
+            "empty.",
+            example="5",
+        ),
         "check_cache": _option(
             "Folder in which pipelines found good are remembered; below $AIRFLOW_HOME when empty.",
             example="/var/cache/aimass",

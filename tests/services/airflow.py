@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import urllib.error
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,34 @@ from demo.services import Services
 PROGRAMS = ("api-server", "scheduler", "dag-processor")
 
 
+@dataclass(frozen=True)
+class SetHome(Home):
+    """A folder whose Airflow runs with further variables, such as ``AIRFLOW__CORE__TEST_CONNECTION``."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that every program runs with."""
+        return {**super().environment(), **self.variables}
+
+
 class RestAirflow(Airflow):
     """A logged-in client that also makes connections."""
 
     def connect(self, conn_id: str, conn_type: str, **fields: Any) -> None:
         """Make a connection, as the page Admin → Connections does."""
         self._call("POST", "connections", {"connection_id": conn_id, "conn_type": conn_type, **fields})
+
+    def try_connection(self, conn_type: str, **fields: Any) -> tuple[bool, str]:
+        """Return what the button Test of a connection's form says, and whether it is well."""
+        body = {"connection_id": "tried", "conn_type": conn_type, **fields}
+        found = self._call("POST", "connections/test", body)
+        return found["status"], found["message"]
+
+    def clear(self, dag_id: str, run_id: str, *tasks: str | tuple[str, int]) -> None:
+        """Let tasks of a run, of mapped ones each by its index, and what comes after them run again."""
+        body = {"dag_run_id": run_id, "task_ids": tasks, "include_downstream": True, "only_failed": False}
+        self._call("POST", f"dags/{dag_id}/clearTaskInstances", {**body, "dry_run": False})
 
     def refusal(self, dag_id: str, conf: Mapping[str, Any]) -> str:
         """Return what Airflow answers to a trigger that it refuses before there is a run."""
@@ -32,7 +55,9 @@ class RestAirflow(Airflow):
 
 
 @contextlib.contextmanager
-def running_airflow(folder: Path, dags: Path, *, more: tuple[str, ...] = ()) -> Iterator[tuple[RestAirflow, Home]]:
+def running_airflow(
+    folder: Path, dags: Path, *, more: tuple[str, ...] = (), variables: Mapping[str, str] | None = None
+) -> Iterator[tuple[RestAirflow, Home]]:
     """Yield a client of an Airflow that reads `dags`, and its folder.
 
     Parameters
@@ -43,8 +68,10 @@ def running_airflow(folder: Path, dags: Path, *, more: tuple[str, ...] = ()) -> 
         The folder of DAG files.
     more : tuple of str
         Further programs, such as the triggerer.
+    variables : mapping, optional
+        Further variables of the programs.
     """
-    home = Home(folder, dags)
+    home = SetHome(folder, dags, variables or {})
     home.prepare()
     home.choose_ports()
     home.write_password()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset, AssetAny, AssetWatcher, CronTriggerTimetable
 from airflow.sdk.exceptions import AirflowTimetableInvalid
 
+from aimass.core.errors import ConfigError
+from aimass.hooks.options import option
 from aimass.operators.assets import SCHEME
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ def schedule_of(pipeline: Pipeline) -> Any:
         return pipeline.schedule
     from aimass.triggers.follow import NewDataTrigger
 
+    poll_s = new_data_poll_s()
     return AssetAny(
         *(
             Asset(
@@ -30,13 +34,27 @@ def schedule_of(pipeline: Pipeline) -> Any:
                 watchers=[
                     AssetWatcher(
                         name=section.config["name"],
-                        trigger=NewDataTrigger(config=section.config, project=pipeline.name),
+                        trigger=NewDataTrigger(config=section.config, project=pipeline.name, poll_s=poll_s),
                     )
                 ],
             )
             for section in pipeline.ingests()
         )
     )
+
+
+def new_data_poll_s() -> float:
+    """Return ``[aimass] new_data_poll_s``; raises ConfigError where it is no number of seconds."""
+    from aimass.triggers.follow import DEFAULT_POLL_S
+
+    given = option("new_data_poll_s") or DEFAULT_POLL_S
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ConfigError(f"[aimass] new_data_poll_s is {given!r}", expected="a number of seconds, such as 30")
+    return seconds
 
 
 def schedule_mistakes(schedule: str | None) -> list[tuple[str, str]]:

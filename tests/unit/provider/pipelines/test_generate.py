@@ -171,6 +171,27 @@ def test_a_pipeline_follows_its_sources(write: Write, good: str) -> None:
     assert DagSerialization.from_dict(DagSerialization.to_dict(dag)).dag_id == "aimass_shop"
 
 
+@pytest.mark.parametrize(("option", "seconds"), [("", 30), ("0.5", 0.5)])
+def test_how_often_sources_are_asked_is_an_option(
+    write: Write, good: str, monkeypatch: pytest.MonkeyPatch, option: str, seconds: float
+) -> None:
+    monkeypatch.setenv("AIRFLOW__AIMASS__NEW_DATA_POLL_S", option)
+    path = write(f"schedule: '@new_data'\ningest: {{mode: incremental}}\n{good}")
+    condition = pipeline_dags(__file__, path.parent)["aimass_shop"].timetable.asset_condition
+    assert {watcher.trigger.poll_s for asset in condition.objects for watcher in asset.watchers} == {seconds}
+
+
+@pytest.mark.parametrize("option", ["often", "0", "-1", "inf", "nan"])
+def test_how_often_sources_are_asked_is_a_number_of_seconds(
+    write: Write, good: str, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setenv("AIRFLOW__AIMASS__NEW_DATA_POLL_S", option)
+    path = write(f"schedule: '@new_data'\ningest: {{mode: incremental}}\n{good}")
+    (dag,) = pipeline_dags(__file__, path.parent).values()
+    assert "broken" in dag.tags
+    assert "new_data_poll_s" in dag.doc_md
+
+
 def test_only_incremental_reads_can_be_followed(write: Write, good: str) -> None:
     path = write(f"schedule: '@new_data'\n{good}")
     (dag,) = pipeline_dags(__file__, path.parent).values()
