@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -98,6 +99,19 @@ class Watermark(Settings):
     def takes(self, keys: Sequence[Key]) -> list[bool]:
         """Tell for each key above `after` up to `to` whether its row is one of this position's."""
         return [self.floor is None or not key[0] > self.floor or key in self.seen for key in keys]
+
+    def cut(self, ends: Iterable[Key]) -> list[Watermark]:
+        """Return the pieces of the range that end at `ends`, keys inside it in order, and at `to`; late rows first."""
+        edges = [self.after, *ends, self.to]
+        pieces = [self.model_copy(update={"after": a, "to": b, "late": []}) for a, b in pairwise(edges) if a != b]
+        # What was seen near the end concerns the pieces there; a copy in each would only make them long.
+        pieces = [each if each._may_miss else each.model_copy(update={"seen": Seen()}) for each in pieces]
+        return [pieces[0].model_copy(update={"late": self.late}), *pieces[1:]]
+
+    @property
+    def _may_miss(self) -> bool:
+        """Whether rows may appear in the range that are not of this position."""
+        return self.floor is not None and self.to is not None and self.to[0] > self.floor
 
     @property
     def has_range(self) -> bool:

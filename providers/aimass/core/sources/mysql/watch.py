@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from aimass.core.errors import ConfigError, DataError
 from aimass.core.sources.mysql.reading import Selection
 from aimass.core.sources.mysql.settings import MySqlSettings
-from aimass.core.sources.watermark import Key, Seen, Watermark
+from aimass.core.sources.watermark import Key, Watermark
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,11 +108,7 @@ class TableKeys:
             if at is None or at == mark.to:
                 break
             ends.append(at)
-        edges = [mark.after, *ends, mark.to]
-        pieces = [mark.model_copy(update={"after": a, "to": b, "late": []}) for a, b in pairwise(edges)]
-        # What was seen near the end concerns the pieces there; a copy in each would only make them long.
-        pieces = [piece if _touches(piece) else piece.model_copy(update={"seen": Seen()}) for piece in pieces]
-        return [pieces[0].model_copy(update={"late": mark.late}), *pieces[1:]]
+        return mark.cut(ends)
 
     def _first(self, *conditions: str, descending: bool = False, offset: int = 0) -> Key | None:
         limit = f" LIMIT 1 OFFSET {offset}"
@@ -144,10 +139,6 @@ class TableKeys:
                 expected=f"times of at most {self._settings.max_ahead_s:,.0f} s ahead",
                 hint="Mend the clock that wrote it, leave such rows out with `where`, or raise `max_ahead_s`",
             )
-
-
-def _touches(mark: Watermark) -> bool:
-    return mark.floor is not None and mark.to is not None and mark.to[0] > mark.floor
 
 
 def _earlier(text: str, lookback: dt.timedelta) -> str:
