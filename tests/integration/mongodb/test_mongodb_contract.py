@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
-from bson import Decimal128, Int64, ObjectId
+from bson import Binary, Decimal128, Int64, ObjectId
 
+from aimass.core.datasets import open_dataset
 from aimass.core.deps import Deps
 from aimass.core.errors import (
     ConfigError,
@@ -21,9 +24,11 @@ from aimass.core.errors import (
     SchemaMismatchError,
     UnreachableError,
 )
+from aimass.core.sources.mongodb import whole
 from aimass.core.sources.mongodb.source import MongoDbSource
 from aimass.core.stages import ingest
 from aimass.core.stages.ingest import IngestConfig
+from aimass.core.stages.ingest_parts import GATHER, PLAN, IngestGatherConfig, IngestPlanConfig
 from aimass.core.testing.sources import (
     IncrementalSourceContract,
     SourceContract,
@@ -31,6 +36,7 @@ from aimass.core.testing.sources import (
     check_chain,
     kept,
     peak_buffered_bytes,
+    row_counts,
 )
 from tests.integration.mongodb.conftest import Table
 from tests.services.mongodb import ADMIN, ADMIN_PASSWORD, PASSWORD, STRANGER, STRANGER_PASSWORD
@@ -55,10 +61,15 @@ class TestContract(SourceContract):
 
 
 class TestEverything(SourceContract):
-    """The whole collection, with nothing that says what is new."""
+    """The whole collection, with nothing that says what is new, as it fits in memory or, to try that, does not."""
+
+    @pytest.fixture(params=[32 << 20, 100])
+    def whole_bytes(self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+        monkeypatch.setattr(whole, "WHOLE_BYTES", request.param)
+        return int(request.param)
 
     @pytest.fixture(params=["plain", "mixed", "grouped"])
-    def source(self, request: pytest.FixtureRequest, table: Table) -> MongoDbSource:
+    def source(self, request: pytest.FixtureRequest, table: Table, whole_bytes: int) -> MongoDbSource:
         ids: list[Any] = list(range(20))
         if request.param == "mixed":
             ids += ["a", "b", 2.5, ObjectId(), datetime.now(UTC), {"x": 1}, True]
@@ -71,6 +82,11 @@ class TestEverything(SourceContract):
         positions = [source.position(), source.position()]
         assert positions[0] is not None
         assert positions[1] == {**positions[0], "moment": positions[1]["moment"]}
+
+    def test_only_what_fits_in_memory_begins_anew(self, source: MongoDbSource, whole_bytes: int) -> None:
+        """A large collection is not read again from its beginning after a crash."""
+        places = [batch.resume for batch in source.read(source.position())]
+        assert all(place is None for place in places) == (whole_bytes > 100)
 
 
 class TestIncremental(IncrementalSourceContract):
@@ -173,7 +189,7 @@ def test_documents_from_the_future_wait_until_their_time_has_come(table: Table) 
     later = source.position(position)
     assert [row["n"] for batch in source.read(later) for row in batch.rows.to_pylist()] == [3]
     # Without a cursor there is nothing to wait for.
-    assert [row["n"] for row in table.rows()] == [1, 3, 2]
+    assert [row["n"] for row in table.rows()] == [1, 2, 3]
 
 
 def test_new_fields_and_wider_numbers_are_columns_of_the_next_position(table: Table) -> None:
@@ -257,6 +273,64 @@ def test_an_unknown_name_is_told_with_the_nearest(table: Table) -> None:
         table.source({"database": None}).position()
 
 
+# --- pieces ---------------------------------------------------------------------------------------------------------
+
+
+IDS: dict[str, list[Any]] = {
+    "objectids": [ObjectId() for _ in range(400)],
+    "numbers": [n * n / 2 for n in range(400)],
+    "texts": [f"雪{n}" for n in range(400)],
+    "uuids": [Binary.from_uuid(UUID(int=n << 100)) for n in range(400)],
+    "mixed": [
+        *range(100),
+        *(f"t{n}" for n in range(100)),
+        *(ObjectId() for _ in range(100)),
+        *({"x": n} for n in range(100)),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_a_collection_is_cut_by_its_ids(table: Table, kind: str) -> None:
+    table.insert(*({"_id": each, "n": n} for n, each in enumerate(IDS[kind])))
+    source = table.source(types={"_id": "json"})
+    pieces = kept(source.partitions(source.position(), 4))
+    sizes = [sum(batch.rows.num_rows for batch in source.read(piece)) for piece in pieces]
+    assert len(sizes) == 4
+    assert sum(sizes) == 400
+    assert min(sizes) > 30, "a sample of 200 ids cuts 400 documents into about equal pieces"
+
+
+def test_documents_that_came_late_are_in_one_piece(table: Table) -> None:
+    table.insert(*({"_id": ObjectId(), "n": n} for n in range(20)))
+    source = table.source(cursor="_id", batch_documents=7)
+    first = kept(source.position())
+    late = [id_at(datetime.now(UTC) - timedelta(seconds=30)) for _ in range(3)]
+    table.insert(*({"_id": each, "n": -1} for each in late), *({"_id": ObjectId(), "n": n} for n in range(40)))
+    second = kept(source.position(first))
+    pieces = kept(source.partitions(second, 3))
+    assert len(pieces) == 3
+    assert sum((row_counts(source, piece) for piece in pieces), Counter()) == row_counts(source, second)
+    assert row_counts(source, second).total() == 43
+    # What has come since is in no piece.
+    table.insert({"_id": ObjectId(), "n": 99}, {"_id": id_at(datetime.now(UTC) - timedelta(seconds=20)), "n": 99})
+    assert sum(row_counts(source, piece).total() for piece in pieces) == 43
+
+
+@pytest.mark.parametrize("cursor", ["_id", None])
+def test_pieces_are_gathered_into_one_dataset(filled: Callable[[int], Table], cursor: str | None) -> None:
+    table = filled(60)
+    mode: Any = "incremental" if cursor else "full"
+    config = IngestConfig(name="t", source=table.document(cursor=cursor, batch_documents=8), mode=mode)
+    deps = Deps.from_runtime(table.runtime())
+    plan = PLAN.run(IngestPlanConfig(ingest=config, count=3), deps)
+    assert len(plan.configs) == 3
+    pieces = [ingest.run(IngestConfig(**piece), deps) for piece in plan.configs]
+    assert all(piece.rows for piece in pieces)
+    result = GATHER.run(IngestGatherConfig(ingest=config, pieces=[piece.uri for piece in pieces]), deps)
+    assert sorted(open_dataset(result.uri, deps).read()["n"]) == list(range(60))
+
+
 # --- the server -----------------------------------------------------------------------------------------------------
 
 
@@ -265,10 +339,14 @@ def test_wrong_passwords_and_missing_rights_are_refused(table: Table) -> None:
     with pytest.raises(NotAllowedError, match="reader") as wrong:
         table.source({"password": "Wrong-Secret-1"}).position()
     assert "Wrong-Secret-1" not in str(wrong.value)
-    with pytest.raises(NotAllowedError, match="`read`"):
-        table.source({"user": STRANGER, "password": STRANGER_PASSWORD}).position()
-    with pytest.raises(NotAllowedError):
-        table.source({"user": None, "password": None, "auth_source": None}).position()
+    for login in (
+        {"user": STRANGER, "password": STRANGER_PASSWORD},
+        {"user": None, "password": None, "auth_source": None},
+    ):
+        for cursor in ("_id", None):
+            source = table.source(login, cursor=cursor)
+            with pytest.raises(NotAllowedError, match="`read`"):
+                source.schema(source.position())
 
 
 @pytest.mark.parametrize("connection", [{"port": free_port()}, {"host": "no-such-host.invalid"}])
@@ -294,12 +372,42 @@ def test_a_cut_connection_is_worth_another_try(filled: Callable[[int], Table]) -
     assert [row for batch in found for row in batch.rows.to_pylist()] == whole
 
 
+def test_a_large_collection_goes_on_where_another_process_stopped(
+    filled: Callable[[int], Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it has become a small one: what was written stays, and nothing is read twice."""
+    monkeypatch.setattr(whole, "WHOLE_BYTES", 1_000)
+    table = filled(100)
+    position = table.source().position()
+    reading = table.source(batch_documents=30).read(position)
+    first = next(reading)
+    monkeypatch.setattr(whole, "WHOLE_BYTES", 1 << 20)
+    table.insert({"n": 100, "in": {"text": "new"}})
+    rest = [*table.source(batch_documents=30).read(position, kept(first.resume))]
+    numbers = [n for batch in [first, *rest] for n in batch.rows.column("n").to_pylist()]
+    assert numbers == list(range(100))
+
+
+def test_what_fits_in_memory_is_asked_for_once(filled: Callable[[int], Table]) -> None:
+    """The read gives what was there when its columns were looked for, and knows how much that is."""
+    table = filled(30)
+    source = table.source(batch_documents=10, types={"new": "integer"})
+    position = source.position()
+    source.schema(position)
+    table.insert({"n": 30, "new": 1})
+    assert source.estimate(position) == 30
+    assert sum(batch.rows.num_rows for batch in source.read(position)) == 30
+    assert sum(batch.rows.num_rows for batch in source.read(position)) == 31
+
+
 def test_reading_can_be_stopped(filled: Callable[[int], Table]) -> None:
     source = filled(50).source(batch_documents=10)
     check_cancel(source, source.position())
 
 
-def test_memory_is_that_of_some_batches(table: Table) -> None:
+@pytest.mark.parametrize("whole_bytes", [1_000_000, 32_000_000])
+def test_memory_is_that_of_some_batches(table: Table, monkeypatch: pytest.MonkeyPatch, whole_bytes: int) -> None:
+    monkeypatch.setattr(whole, "WHOLE_BYTES", whole_bytes)
     table.insert(*({"_id": i, "s": "x" * 10_000} for i in range(600)))
     source = table.source(batch_documents=50)
     assert peak_buffered_bytes(source, source.position()) < 4_000_000

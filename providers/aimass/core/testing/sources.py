@@ -152,6 +152,17 @@ class SourceContract:
         """No row is lost or doubled when a reader resumes, wherever it stopped."""
         check_resume(source, source.position())
 
+    def test_pieces_have_the_rows_of_the_whole(self, source: Source) -> None:
+        """Cut into pieces, which other processes may read, the rows are the same, each once, in the same columns."""
+        position = source.position()
+        cut = getattr(source, "partitions", None)
+        if cut is None:
+            return
+        pieces = kept(cut(position, 3))
+        assert 1 <= len(pieces) <= 3
+        assert all(source.schema(piece) == source.schema(position) for piece in pieces)
+        assert sum((row_counts(source, piece) for piece in pieces), Counter()) == row_counts(source, position)
+
     def test_rejects_say_where_and_why(self, source: Source) -> None:
         """Rejected rows carry place, reason and raw text."""
         for batch in source.read(source.position()):
@@ -262,12 +273,13 @@ def check_chain(reopen: Callable[[], Source], changes: Sequence[Callable[[], Non
 
 
 def check_resume(source: Source, position: Any) -> None:
-    """Read `position` on from the end of each of its batches: no row is lost or doubled."""
+    """Read `position` on from the end of each batch, or anew where that cannot be: no row is lost or doubled."""
     everything = _all_rows(source, position)
     done = 0
     for batch in source.read(position):
         done += batch.rows.num_rows
-        assert everything.slice(done).equals(_all_rows(source, position, kept(batch.resume)))
+        left = everything if batch.resume is None else everything.slice(done)
+        assert left.equals(_all_rows(source, position, kept(batch.resume)))
 
 
 def check_cancel(source: Source, position: Any) -> None:

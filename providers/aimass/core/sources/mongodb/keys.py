@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +13,15 @@ from pymongo.collection import Collection
 
 from aimass.core.errors import ConfigError, DataError
 from aimass.core.sources.mongodb.values import described, kind_of
-from aimass.core.sources.watermark import Key
+from aimass.core.sources.watermark import Key, Watermark
 
 Documents = Collection[dict[str, Any]]
 ID = "_id"
 DEFAULT_LOOKBACK_S = 60.0
 ANY = "any"
 """The kind of keys that cannot be compared here: of mixed types, or of one that JSON does not sort."""
+KEYS_PER_PIECE, MAX_KEYS = 50, 10_000
+"""How many keys are drawn at random to cut a collection into pieces: each is then a seventh too long or too short."""
 
 _KINDS = {
     "objectid": "objectid",
@@ -168,6 +171,10 @@ class Order:
         return choices[0] if len(choices) == 1 else {"$or": choices}
 
 
+BY_ID = Order((KeyField(ID, ANY),))
+"""The order of ids of any type."""
+
+
 def _kinds_of(order: Order) -> str:
     return " and ".join(field.kind for field in order.fields)
 
@@ -196,6 +203,8 @@ class CollectionKeys:
         Of which keys.
     condition : dict
         The filter of the source.
+    greatest : list
+        The greatest of the keys, as `ends` has found it.
     lookback : float, optional
         Seconds, or units of a number, in which rows may come late; by the cursor's kind when None.
     now_ms : int
@@ -209,6 +218,7 @@ class CollectionKeys:
         order: Order,
         condition: dict[str, Any],
         *,
+        greatest: Key,
         lookback: float | None,
         now_ms: int,
     ) -> None:
@@ -216,14 +226,15 @@ class CollectionKeys:
         self._order = order
         self._condition = condition
         self._cursor = order.fields[0]
+        self._greatest = greatest
         self._lookback = self._default_lookback() if lookback is None else lookback
         self._now_ms = now_ms
 
     def newest(self, after: Key | None) -> Key | None:
         """Return the greatest key greater than `after`."""
-        found = self._last({self._cursor.name: {"$ne": None}})
+        found: Key | None = self._greatest
         limit = self._first_future()
-        if found is not None and limit is not None and found[0] >= limit:
+        if limit is not None and self._greatest[0] >= limit:
             found = self._last({self._cursor.name: {"$lt": self._cursor.value(limit)}})
         return found if found is not None and (after is None or found > after) else None
 
@@ -270,8 +281,30 @@ class CollectionKeys:
         return 1.0 if self._cursor.kind == "number" and self._cursor.name != ID else 0.0
 
 
-def ends(collection: Documents, condition: dict[str, Any], field: str) -> Sequence[dict[str, Any]]:
-    """Return the documents with the least and the greatest value of `field`; none where there is none."""
-    is_there = both(condition, {} if field == ID else {field: {"$ne": None}})
-    found = [collection.find_one(is_there, {field: 1}, sort=[(field, way)]) for way in (1, -1)]
-    return [document for document in found if document is not None]
+def ends(
+    collection: Documents, condition: dict[str, Any], names: Sequence[str]
+) -> Mapping[str, Sequence[dict[str, Any]]]:
+    """Return for each field, the first of an order, the documents with its least and its greatest value, if any.
+
+    Of documents whose values of the first field are equal, the last one by the others is the greatest.
+    """
+    found = {}
+    for index, name in enumerate(names):
+        is_there = both(condition, {} if name == ID else {name: {"$ne": None}})
+        orders = [[(name, 1)], [(each, -1) for each in names[index:]]]
+        wanted = [collection.find_one(is_there, dict.fromkeys(names, 1), sort=order) for order in orders]
+        found[name] = [document for document in wanted if document is not None]
+    return found
+
+
+def cuts(collection: Documents, order: Order, condition: dict[str, Any], mark: Watermark, count: int) -> Sequence[Key]:
+    """Return keys that cut a watermark's range into at most `count` pieces of about the same number of documents."""
+    draw = {"$sample": {"size": min(KEYS_PER_PIECE * count, MAX_KEYS)}}
+    inside = both(*([order.after(mark.after)] if mark.after else []), *([order.up_to(mark.to)] if mark.to else []))
+    # A server draws from a whole collection without looking at each document, but not from what matches something.
+    stages = [{"$match": both(condition, inside)}, draw] if condition or mark.after else [draw, {"$match": inside}]
+    stages += [{"$sort": dict(order.sort)}, {"$project": order.projection}]
+    drawn = [order.key(document) for document in collection.aggregate(stages, allowDiskUse=True)]
+    found = (drawn[len(drawn) * number // count] for number in range(1, count) if drawn)
+    # What is drawn twice cuts once.
+    return [key for key, _ in itertools.groupby(found)]

@@ -12,7 +12,7 @@ from bson import Code, json_util
 from aimass.core.errors import ConfigError, DataError
 from aimass.core.sources.mongodb.batches import RawDocuments
 from aimass.core.sources.mongodb.decoding import look_into
-from aimass.core.sources.mongodb.keys import ID, Documents, Order, both
+from aimass.core.sources.mongodb.keys import BY_ID, ID, Documents, Order, both
 from aimass.core.sources.watermark import Key, Watermark
 
 FORBIDDEN = {
@@ -109,19 +109,22 @@ class Query:
     def answers(
         self,
         collection: Documents,
-        order: Order,
+        order: Order | None,
         condition: dict[str, Any],
         *,
         limit: int = 0,
         way: int = 1,
     ) -> Iterator[RawDocuments]:
-        """Yield the documents that match, besides the filter, `condition`; a free pipeline's own match it."""
-        sort = dict.fromkeys((field.name for field in order.fields), way)
+        """Yield the documents that match, besides the filter, `condition`; a free pipeline's own match it.
+
+        Without an order, they come as the server finds them.
+        """
+        sort = dict.fromkeys((field.name for field in order.fields), way) if order else {}
         if self._pipeline is None:
             found = collection.find_raw_batches(
                 both(self.filter, condition),
                 self._projection,
-                sort=list(sort.items()),
+                sort=list(sort.items()) or None,
                 limit=limit,
                 batch_size=self._batch_documents,
             )
@@ -137,15 +140,18 @@ class Query:
         batches = map(RawDocuments, cast("Iterator[bytes]", found))
         yield from (documents for documents in batches if len(documents))
 
+    def everything(self, collection: Documents) -> Iterator[RawDocuments]:
+        """Yield all documents as the server finds them; what a free pipeline makes of them, in order of ``_id``."""
+        yield from _unique(self.answers(collection, BY_ID, {})) if self.is_free else self.answers(collection, None, {})
+
     def range(self, collection: Documents, order: Order, mark: Watermark, start: Key | None) -> Iterator[RawDocuments]:
         """Yield the documents of a watermark, those that came late left out, after the key `start`."""
         after = start or mark.after
         conditions = [order.after(after)] if after else []
-        if not self.is_free:
-            if mark.to is None or not mark.has_range:
-                return
-            conditions.append(order.up_to(mark.to))
-        yield from self.answers(collection, order, both(*conditions))
+        if self.is_free:
+            yield from _unique(self.answers(collection, order, both(*conditions)), after)
+        elif mark.to is not None and mark.has_range:
+            yield from self.answers(collection, order, both(*conditions, order.up_to(mark.to)))
 
     def sample(self, collection: Documents, order: Order, mark: Watermark, half: int) -> Iterator[dict[str, Any]]:
         """Yield the first and the last documents of a watermark, `half` of each: they change over the years."""
@@ -177,15 +183,19 @@ def check_one_to_one(pipeline: Sequence[dict[str, Any]]) -> None:
             )
 
 
-def check_unique(found: Sequence[Key | None]) -> None:
-    """Raise DataError where two neighbours are equal: nobody could go on after the first of them."""
-    for key, following in pairwise(found):
-        if key == following and key is not None:
-            raise DataError(
-                f"Two documents that come out of `pipeline` have the same _id, {key[0]}",
-                expected="an _id for each document, which says where reading stands",
-                hint='After $unwind, end it with {"$set": {"_id": {"of": "$_id", "item": "$…"}}}',
-            )
+def _unique(answers: Iterator[RawDocuments], before: Key | None = None) -> Iterator[RawDocuments]:
+    """Yield the documents; raise DataError where two neighbours have one id: nobody could go on after the first."""
+    for documents in answers:
+        found = [BY_ID.key(look_into(each)) for each in documents]
+        for key, following in pairwise([before, *found]):
+            if key is not None and key == following:
+                raise DataError(
+                    f"Two documents that come out of `pipeline` have the same _id, {key[0]}",
+                    expected="an _id for each document, which says where reading stands",
+                    hint='After $unwind, end it with {"$set": {"_id": {"of": "$_id", "item": "$…"}}}',
+                )
+        before = found[-1]
+        yield documents
 
 
 def _drops_id(name: str, spec: Any) -> bool:

@@ -24,8 +24,10 @@ from aimass.core.sources.mongodb.keys import Documents
 from aimass.core.sources.mongodb.values import to_json
 
 AUTHENTICATION_FAILED, UNAUTHORIZED = 18, 13
-RETRYABLE = frozenset({6, 7, 50, 89, 91, 189, 246, 262, 317, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
-"""Numbers of errors that another attempt may not meet: no primary, a shutdown, a time-out, a lost host."""
+RETRYABLE = frozenset({6, 7, 50, 89, 91, 136, 175, 189, 246, 262, 317, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
+"""Numbers of errors that another attempt may not meet: no primary, a shutdown, a time-out, a lost host, a lost index, a
+capped collection that overtook the cursor.
+"""
 
 Client = MongoClient[dict[str, Any]]
 

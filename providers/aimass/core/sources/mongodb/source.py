@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
-
-from pydantic import BeforeValidator, Field
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aimass.core import settings
 from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError, EmptyDataError, missing_column
-from aimass.core.settings import OUTSIDE_KEY, ConnectionId
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mongodb import keys
 from aimass.core.sources.mongodb.batches import BatchDecoder, RawDocuments
 from aimass.core.sources.mongodb.columns import Column, Plan, infer, merge, with_types
 from aimass.core.sources.mongodb.connection import MongoDbConnection
 from aimass.core.sources.mongodb.decoding import look_into
-from aimass.core.sources.mongodb.keys import ANY, ID, CollectionKeys, Documents, KeyField, Order
-from aimass.core.sources.mongodb.query import Query, check_unique, from_text, parse
+from aimass.core.sources.mongodb.keys import ANY, BY_ID, ID, CollectionKeys, Documents, KeyField, Order
+from aimass.core.sources.mongodb.query import Query, parse
+from aimass.core.sources.mongodb.scope import Scope
 from aimass.core.sources.mongodb.sessions import check_exists, connected, moment_of
+from aimass.core.sources.mongodb.settings import MongoDbSettings
 from aimass.core.sources.mongodb.values import CODEC
+from aimass.core.sources.mongodb.whole import Whole, take_whole
 from aimass.core.sources.watermark import Watermark, next_watermark
 
 if TYPE_CHECKING:
@@ -29,62 +29,14 @@ if TYPE_CHECKING:
 
 LATE_AT_ONCE = 1_000
 
-Ends = Mapping[str, Sequence[dict[str, Any]]]
-"""By field, the documents with its least and its greatest value."""
-
-
-class MongoDbSettings(settings.Settings):
-    """What to read, and how documents become rows."""
-
-    conn_id: ConnectionId = Field(default="aimass_mongodb", description="The connection to the server.")
-    collection: str = Field(min_length=1, description="Name of the collection or view.")
-    database: str | None = Field(default=None, description="Its database; the connection's when empty.")
-    filter: Annotated[dict[str, Any] | None, BeforeValidator(from_text)] = Field(
-        default=None,
-        description='Only documents that match, as extended JSON: {"at": {"$gte": {"$date": "2026-01-01"}}}.',
-    )
-    projection: Annotated[dict[str, Any] | None, BeforeValidator(from_text)] = Field(
-        default=None, description='Only these fields, {"name": 1, "address.city": 1}, or all but some, {"photo": 0}.'
-    )
-    pipeline: Annotated[list[dict[str, Any]] | None, BeforeValidator(from_text)] = Field(
-        default=None, description="An aggregation pipeline instead of `projection`, as extended JSON; it sees `filter`."
-    )
-    cursor: str | None = Field(
-        default=None,
-        description="The field that says what is new, for incremental reads: _id, or one that only grows.",
-    )
-    lookback: float | None = Field(
-        default=None,
-        ge=0,
-        description="For how long documents may appear below what was read: seconds for ObjectIds and dates (60 when "
-        "empty), else units of the number.",
-    )
-    max_depth: int = Field(
-        default=3, ge=1, description="Nested documents become columns a.b.c down to this depth; deeper, JSON text."
-    )
-    arrays: Literal["json", "list"] = Field(
-        default="json", description="Whether arrays become JSON text, or lists where their items are of one plain type."
-    )
-    types: dict[str, str] = Field(
-        default_factory=dict,
-        description="Types of single columns instead of the inferred ones: string, integer, double, boolean, date, "
-        "timestamp_utc, json, binary, decimal(12,2) …; also of fields that the sample does not have.",
-    )
-    late_fields: Literal["error", "reject", "collect", "ignore"] = Field(
-        default="reject",
-        description="What to do with a document that has a field the sample has not: fail, keep it aside, collect "
-        "the field in the column _extra as JSON, or ignore the field.",
-    )
-    sample_documents: int = Field(
-        default=2_000, ge=2, description="Documents from which columns are inferred: half the first, half the last."
-    )
-    batch_documents: Annotated[int, OUTSIDE_KEY] = Field(
-        default=10_000, ge=1, description="Documents of one batch, of 16 MB at most."
-    )
-
 
 class MongoDbSource:
-    """The documents of a collection in order of their key: the cursor, then ``_id``."""
+    """The documents of a collection, in order of their key: the cursor, then ``_id``.
+
+    Without a cursor they are first asked for in the server's own order, which costs it no sorting and one query: if all
+    fit in memory, that is it. There is no place to go on from in that order, so such a read begins anew after a crash,
+    which costs seconds. Of a larger collection they are read in order of ``_id``, and a read goes on where it stood.
+    """
 
     Settings: ClassVar[type[settings.Settings]] = MongoDbSettings
     # A read takes many commands. Only a replica set's snapshots see one moment, and those are gone after minutes.
@@ -100,11 +52,14 @@ class MongoDbSource:
             is_incremental=bool(settings.cursor),
             batch_documents=settings.batch_documents,
         )
+        self._found: tuple[Any, Scope, Whole | None] | None = None
 
     # --- the protocol -----------------------------------------------------------------------------------------------
 
     def position(self, since: Any = None) -> dict[str, Any] | None:
         """Return up to which key documents are read, their columns, and what may still come late.
+
+        Without a cursor, the moment: which documents there are, the read itself finds out.
 
         Raises
         ------
@@ -122,99 +77,133 @@ class MongoDbSource:
         with self._open() as collection:
             check_exists(collection)
             hello = collection.database.client.admin.command("hello", codec_options=CODEC)
-            ends = {} if self._query.is_free else self._ends(collection)
-            order = self._order(ends, since)
-            watermark = self._watermark(collection, order, ends, since, hello) if order else None
-            if watermark is None and since is not None:
-                return None
-            # Without a cursor, updates and deletes move the position too, by the server's own count of writes.
-            moment = None if self.settings.cursor else moment_of(hello)
-            return {
-                "key": order.document() if order else [],
-                "watermark": (watermark or Watermark()).model_dump(mode="json"),
-                "columns": self._columns(collection, order, watermark, since) if order and watermark else [],
-                "moment": moment,
-            }
+            if not self.settings.cursor:
+                # Updates and deletes move the position too, by the server's own count of writes.
+                return {"moment": moment_of(hello)}
+            earlier = Scope.from_document(since) if since else None
+            scope = self._new(collection, earlier, now_ms=int(hello["localTime"]))
+        return None if scope is None else {**scope.document(), "moment": None}
 
     def schema(self, position: Any) -> pa.Schema:
         """Return the columns and types; raises EmptyDataError where there are no documents."""
-        return self._schema(self._plan(position))
+        scope, _ = self._look(position)
+        return self._schema(self._plan(scope.columns))
 
     def read(self, position: Any, resume: Any = None) -> Iterator[SourceBatch]:
-        """Yield the rows in batches of one answer of the server."""
-        plan = self._plan(position)
+        """Yield the rows in batches of one answer of the server; `resume` is None where all fit in memory."""
+        scope, whole = self._look(position)
+        plan = self._plan(scope.columns)
         decoder = BatchDecoder(plan, self._schema(plan))
-        order = Order.from_document(position["key"])
-        watermark = Watermark.model_validate(position["watermark"])
-        at = resume or {"late": 0}
-        with self._open([column.name for column in plan.columns]) as collection:
-            for raw, done in self._late(collection, order, watermark, at.get("late")):
-                yield _batch(decoder, raw, done)
-            for raw, done in self._range(collection, order, watermark, at.get("key")):
-                yield _batch(decoder, raw, done)
+        if whole is not None:
+            # They are given away: whoever reads again asks anew.
+            self._found = None
+        with contextlib.closing(self._pieces(position, scope, plan, whole, resume)) as pieces:
+            for raw, done in pieces:
+                rows, rejects = decoder.decode(raw)
+                yield SourceBatch(rows=rows, resume=done, rejects=rejects)
 
     def estimate(self, position: Any) -> int | None:
         """Return about how many rows there are; None where that would be a guess."""
+        if self._found is not None and self._found[0] == position and self._found[2] is not None:
+            return len(self._found[2])
         wanted = self.settings
-        if wanted.cursor or wanted.filter or wanted.pipeline:
+        if "key" in position or wanted.filter or wanted.pipeline:
             return None
         with self._open() as collection:
             return int(collection.estimated_document_count())
 
-    # --- positions --------------------------------------------------------------------------------------------------
+    def partitions(self, position: Any, count: int) -> list[Any]:
+        """Cut a position into ranges of the key with about the same number of documents, by a sample of theirs.
 
-    def _ends(self, collection: Documents) -> Ends:
-        """Return the first and the last document by each field of the key; none where there is no document."""
-        cursor = self.settings.cursor
-        names = [ID] if cursor in (None, ID) else [str(cursor), ID]
-        return {name: keys.ends(collection, self._query.filter, name) for name in names}
+        What a pipeline makes in a full read is one piece.
+        """
+        if count < 2 or self._query.is_free:
+            return [position]
+        with self._open() as collection:
+            scope = Scope.from_document(position) if "key" in position else self._by_id(collection)
+            if not scope.watermark.has_range:
+                return [position]
+            cuts = keys.cuts(collection, scope.order, self._query.filter, scope.watermark, count)
+        watermarks = scope.watermark.cut(cuts)
+        return [{**position, **piece.document()} for piece in scope.pieces(watermarks)]
 
-    def _order(self, ends: Ends, since: Any) -> Order | None:
-        """Return the key's fields and their kinds; None where there is no document."""
-        cursor = self.settings.cursor
-        if self._query.is_free:
-            return Order((KeyField(ID, ANY),))
-        fields = []
-        for name, documents in ends.items():
-            kinds = {keys.key_kind(keys.field_of(each, name)) for each in documents}
-            if not kinds:
-                return None
-            fields.append(KeyField(name, kinds.pop() if len(kinds) == 1 else ANY))
-        order = Order(tuple(fields))
-        if cursor:
-            order.check_comparable(Order.from_document(since["key"]) if since else None)
-        return order
+    # --- what there is ----------------------------------------------------------------------------------------------
 
-    def _watermark(
-        self, collection: Documents, order: Order, ends: Ends, since: Any, hello: Mapping[str, Any]
-    ) -> Watermark | None:
-        if self._query.is_free:
-            return Watermark()
-        if not self.settings.cursor:
-            return Watermark(to=order.key(ends[ID][-1]))
-        now_ms = int(hello["localTime"])
-        before = Watermark.model_validate(since["watermark"]) if since else None
-        found = CollectionKeys(collection, order, self._query.filter, lookback=self.settings.lookback, now_ms=now_ms)
-        return next_watermark(found, before)
+    def _look(self, position: Any) -> tuple[Scope, Whole | None]:
+        """Return what a position describes; where it is but a moment, what there is, and all of it if that is little.
 
-    def _columns(self, collection: Documents, order: Order, watermark: Watermark, since: Any) -> list[dict[str, Any]]:
-        """Return the columns of a sample, and those of the earlier position."""
+        One look serves `schema` and the `read` after it: both see the same columns, and the server is asked once.
+        """
+        if "key" in position:
+            return Scope.from_document(position), None
+        if self._found is None or self._found[0] != position:
+            with self._open() as collection:
+                whole = take_whole(self._query.everything(collection))
+                if whole is None:
+                    scope = self._by_id(collection)
+                else:
+                    sample = map(look_into, whole.sample(self._half))
+                    scope = Scope(columns=self._columns(collection, sample))
+            self._found = (position, scope, whole)
+        return self._found[1:]
+
+    def _by_id(self, collection: Documents) -> Scope:
+        """Return all documents in order of their ids, up to the greatest one of now."""
+        order, watermark = BY_ID, Watermark()
+        if not self._query.is_free:
+            ends = keys.ends(collection, self._query.filter, [ID])
+            if not ends[ID]:
+                return Scope()
+            order = _order(ends)
+            watermark = Watermark(to=order.key(ends[ID][-1]))
+        return Scope(order, watermark, self._columns(collection, self._sample(collection, order, watermark)))
+
+    def _new(self, collection: Documents, earlier: Scope | None, *, now_ms: int) -> Scope | None:
+        """Return what has come since `earlier`; None where nothing has."""
+        cursor = str(self.settings.cursor)
+        ends = keys.ends(collection, self._query.filter, list(dict.fromkeys([cursor, ID])))
+        if not all(ends.values()):
+            return None if earlier else Scope()
+        order = _order(ends)
+        order.check_comparable(earlier.order if earlier else None)
+        found = CollectionKeys(
+            collection,
+            order,
+            self._query.filter,
+            greatest=order.key(ends[cursor][-1]),
+            lookback=self.settings.lookback,
+            now_ms=now_ms,
+        )
+        watermark = next_watermark(found, earlier.watermark if earlier else None)
+        if watermark is None:
+            return None
+        sample = self._sample(collection, order, watermark)
+        return Scope(order, watermark, self._columns(collection, sample, earlier.columns if earlier else ()))
+
+    def _sample(self, collection: Documents, order: Order, watermark: Watermark) -> Iterator[dict[str, Any]]:
+        return self._query.sample(collection, order, watermark, self._half)
+
+    @property
+    def _half(self) -> int:
+        return self.settings.sample_documents // 2
+
+    def _columns(
+        self, collection: Documents, sample: Iterable[dict[str, Any]], known: Sequence[Column] = ()
+    ) -> list[Column]:
+        """Return the columns of a sample, and the earlier ones."""
         wanted = self.settings
-        half = wanted.sample_documents // 2
-        sample = [*self._query.sample(collection, order, watermark, half)]
-        known = _columns_of(since) if since else []
+        documents = [*sample]
         where = f"the collection {collection.full_name}"
-        found = infer(sample, max_depth=wanted.max_depth, arrays=wanted.arrays, where=where) if sample else []
+        found = infer(documents, max_depth=wanted.max_depth, arrays=wanted.arrays, where=where) if documents else []
         columns = merge(known, found)
         cursor = wanted.cursor
         if columns and cursor and not any(f"{cursor}.".startswith(f"{column.name}.") for column in columns):
             raise missing_column(cursor, [column.name for column in columns], where=f"what is read of {where}")
-        return [column.document() for column in columns]
+        return columns
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
-    def _plan(self, position: Any) -> Plan:
-        columns = _columns_of(position)
+    def _plan(self, columns: Sequence[Column]) -> Plan:
         if not columns:
             raise EmptyDataError(f"The collection {self.settings.collection} has no documents", expected="at least one")
         return Plan(tuple(with_types(columns, self.settings.types)), self.settings.late_fields)
@@ -226,6 +215,27 @@ class MongoDbSource:
         for name in hidden:
             schema = schema.remove(schema.get_field_index(name))
         return schema
+
+    def _pieces(
+        self, position: Any, scope: Scope, plan: Plan, whole: Whole | None, resume: Any
+    ) -> Generator[tuple[RawDocuments, Any], None, None]:
+        """Yield the documents after `resume`, and where reading stands after each lot of them."""
+        names = [column.name for column in plan.columns]
+        if whole is not None and resume is None:
+            self._check_read(names)
+            yield from ((raw, None) for raw in whole.taken())
+            return
+        at = resume or {"late": 0}
+        order, watermark, pinned = scope.order, scope.watermark, {}
+        if "key" not in position:
+            # The position does not say where the read ends, so its places do, for another attempt.
+            order = Order.from_document(at["order"]) if "order" in at else order
+            watermark = Watermark(to=at["to"]) if "order" in at else watermark
+            pinned = {"order": order.document(), "to": watermark.to}
+        with self._open(names) as collection:
+            yield from self._late(collection, order, watermark, at.get("late"))
+            for raw, last in self._range(collection, order, watermark, at.get("key")):
+                yield raw, {"key": last, **pinned}
 
     def _late(
         self, collection: Documents, order: Order, watermark: Watermark, first: int | None
@@ -242,38 +252,38 @@ class MongoDbSource:
         self, collection: Documents, order: Order, watermark: Watermark, start: Any
     ) -> Iterator[tuple[RawDocuments, Any]]:
         """Yield the documents between the watermark's keys that are this position's, after the key `start`."""
-        before = start
         for raw in self._query.range(collection, order, watermark, start):
             last = order.key(look_into(raw[len(raw) - 1]))
-            if self._query.is_free:
-                found = [order.key(look_into(each)) for each in raw]
-                check_unique([before, *found])
-            before = last
             if watermark.floor is not None and last[0] > watermark.floor:
                 raw = raw.where(watermark.takes([order.key(look_into(each)) for each in raw]))
-            yield raw, {"key": last}
+            yield raw, last
 
     # --- the server -------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _open(self, columns: Sequence[str] | None = None) -> Iterator[Documents]:
         """Ask the access policy, then yield the collection."""
-        connection = self._deps.connection(self.settings.conn_id, MongoDbConnection)
-        database = self.settings.database or connection.database
+        database = self._check_read(columns)
+        with connected(self._connection) as client:
+            yield client[database][self.settings.collection]
+
+    def _check_read(self, columns: Sequence[str] | None) -> str:
+        """Ask the access policy; return the database's name."""
+        database = self.settings.database or self._connection.database
         if not database:
             raise ConfigError(
                 f"Neither the source nor the connection {self.settings.conn_id!r} names a database",
                 expected="`database` in one of them",
             )
-        self._deps.check_read(f"mongodb://{connection.address}/{database}/{self.settings.collection}", columns)
-        with connected(connection) as client:
-            yield client[database][self.settings.collection]
+        self._deps.check_read(f"mongodb://{self._connection.address}/{database}/{self.settings.collection}", columns)
+        return database
+
+    @property
+    def _connection(self) -> MongoDbConnection:
+        return self._deps.connection(self.settings.conn_id, MongoDbConnection)
 
 
-def _batch(decoder: BatchDecoder, raw: RawDocuments, resume: Any) -> SourceBatch:
-    rows, rejects = decoder.decode(raw)
-    return SourceBatch(rows=rows, resume=resume, rejects=rejects)
-
-
-def _columns_of(position: Any) -> list[Column]:
-    return [Column.from_document(document) for document in position["columns"]]
+def _order(ends: Mapping[str, Sequence[dict[str, Any]]]) -> Order:
+    """Return the order by fields, each of the kind that both its ends are of."""
+    found = {name: {keys.key_kind(keys.field_of(each, name)) for each in each_end} for name, each_end in ends.items()}
+    return Order(tuple(KeyField(name, kinds.pop() if len(kinds) == 1 else ANY) for name, kinds in found.items()))
