@@ -32,7 +32,7 @@ class LiveSource(Protocol):
     Attributes
     ----------
     config : dict
-        The configuration of the stage ``ingest``, without `mode`.
+        The configuration of the stage ``ingest``; its mode is incremental where it names none.
     connections : dict
         What reaches the server, by connection id; for `Runtime.connections`.
     key : str
@@ -101,23 +101,47 @@ def prove_exactly_once(
         while (number := kills.done.total()) < points:
             allowed.release(WRITES_PER_READ)
             with _beside(disturb if number != disturbed else None, number):
-                kills.attempt()
+                kills.go_on()
             disturbed = number
-    check_rows(live, kills.read_to_the_end())
+    check_rows(live.truth(), kills.read_to_the_end(), key=live.key)
     return kills.done
 
 
-def check_rows(live: LiveSource, found: pl.DataFrame) -> None:
+def prove_full_reads(
+    live: LiveSource,
+    *,
+    points: int,
+    seed: int,
+    folder: Path,
+    disturb: Callable[[int], None] | None = None,
+) -> Histogram:
+    """Kill full reads `points` times, each tried again by its own run until it is published; see `prove_exactly_once`.
+
+    What was committed before a read began is in it once; what is committed meanwhile may be, once.
+    """
+    kills = _Kills(live, folder, random.Random(seed), moments_left=points // 2)
+    with writing(live) as allowed:
+        while (number := kills.done.total()) < points:
+            before = live.truth()
+            allowed.release(WRITES_PER_READ)
+            with _beside(disturb, number):
+                found = kills.read_until_published()
+            after = live.truth()
+            assert not before.join(found, on=live.key, how="anti").height, "rows that were there before are lost"
+            check_rows(after.join(found, on=live.key, how="semi"), found, key=live.key)
+    return kills.done
+
+
+def check_rows(truth: pl.DataFrame, found: pl.DataFrame, *, key: str) -> None:
     """Compare the rows that were read with those that were committed."""
-    truth = live.truth()
     rows = found.select(pl.col(name).cast(dtype) for name, dtype in truth.schema.items())
-    lost = truth.join(rows, on=live.key, how="anti", nulls_equal=True)
-    strange = rows.join(truth, on=live.key, how="anti", nulls_equal=True)
-    doubled = rows.filter(pl.col(live.key).is_duplicated())
+    lost = truth.join(rows, on=key, how="anti", nulls_equal=True)
+    strange = rows.join(truth, on=key, how="anti", nulls_equal=True)
+    doubled = rows.filter(pl.col(key).is_duplicated())
     assert not lost.height, f"{lost.height} of {truth.height} rows are lost: {lost.head(3).to_dicts()}"
     assert not doubled.height, f"{doubled.height} rows are doubled: {doubled.head(3).to_dicts()}"
     assert not strange.height, f"{strange.height} rows were never committed: {strange.head(3).to_dicts()}"
-    assert rows.sort(live.key).equals(truth.sort(live.key)), "rows are not what was committed"
+    assert rows.sort(key).equals(truth.sort(key)), "rows are not what was committed"
 
 
 @dataclass
@@ -137,8 +161,11 @@ class _Kills:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.forks = Forks(self.folder)
 
-    def attempt(self) -> None:
-        """Read once, to be killed at a point or a moment; often the kill comes too late, which is no harm."""
+    def attempt(self) -> Any:
+        """Read once, to be killed at a point or a moment; often the kill comes too late, which is no harm.
+
+        Return the result, None where the read was killed.
+        """
         self.attempts += 1
         limit = 50 + 20 * (self.done.total() + 1)
         assert self.attempts < limit, f"{self.attempts} reads, and only {self.done.total()} were killed"
@@ -158,10 +185,21 @@ class _Kills:
             self.moments_left -= result is None
         if result is None:
             self.done[place] += 1
-        if "error" not in (result or {"error": ""}) or self.draw.random() < 0.5:
-            self.run += 1
         if other.ident is not None:
             other.join()
+        return result
+
+    def go_on(self) -> None:
+        """Read once; a read that was killed is tried again by its own run or given up for another."""
+        if "error" not in (self.attempt() or {"error": ""}) or self.draw.random() < 0.5:
+            self.run += 1
+
+    def read_until_published(self) -> pl.DataFrame:
+        """Read by another run, again and again until it is done; return its rows."""
+        self.run += 1
+        while "error" in (result := self.attempt() or {"error": ""}):
+            continue
+        return self._rows(result)
 
     def read_to_the_end(self) -> pl.DataFrame:
         """Read until nothing is new, and return the rows of the whole chain."""
@@ -169,9 +207,11 @@ class _Kills:
             self.run += 1
             result = self._read(self._request(f"run-{self.run}"))
             if result is not None and result.get("reused"):
-                deps = Deps.from_runtime(Runtime.model_validate(self._runtime("end")))
-                return open_dataset(result["uri"], deps).read()
+                return self._rows(result)
         raise AssertionError(f"Something is always new; the last read said {result}")
+
+    def _rows(self, result: dict[str, Any]) -> pl.DataFrame:
+        return open_dataset(result["uri"], Deps.from_runtime(Runtime.model_validate(self._runtime("end")))).read()
 
     def _read(self, request: dict[str, Any], *, kill_after_s: float | None = None) -> Any:
         began = time.monotonic()
@@ -182,10 +222,11 @@ class _Kills:
 
     def _request(self, run: str) -> dict[str, Any]:
         return {
-            "config": {"name": "live", **self.live.config, "mode": "incremental"},
+            "config": {"name": "live", "mode": "incremental", **self.live.config},
             "runtime": self._runtime(run),
             "rows_per_checkpoint": ROWS_PER_CHECKPOINT,
             "sources": getattr(self.live, "sources", {}),
+            "constants": getattr(self.live, "constants", {}),
         }
 
     def _runtime(self, run: str) -> dict[str, Any]:

@@ -41,6 +41,9 @@ def ingest_task(request: dict[str, Any]) -> Any:
     logging.disable()
     datasets.ROWS_PER_CHECKPOINT = request["rows_per_checkpoint"]
     ingest_earlier.MANY_PARTS = 8
+    for place, value in request.get("constants", {}).items():
+        module, name = place.split(":")
+        setattr(importlib.import_module(module), name, value)
     for name, address in request.get("sources", {}).items():
         SOURCES.register(name, address)
     kill = {"failpoints": KillAt(**request["kill"])} if request.get("kill") else {}

@@ -12,7 +12,7 @@ import pytest
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
-from tests.crash.ingest_kills import prove_exactly_once
+from tests.crash.ingest_kills import prove_exactly_once, prove_full_reads
 from tests.services.mongodb import MongoDb, mongodb_server
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.integration("mongodb")]
@@ -20,6 +20,7 @@ DOCUMENTS = 2
 WRITTEN_SHARE = 0.5
 BEHIND_S = 20
 RESTART_EVERY = 20
+THERE_BEFORE = 120
 
 
 class LiveCollection:
@@ -39,8 +40,11 @@ class LiveCollection:
 
     def write(self) -> None:
         # The stand-in looks through the whole collection for each question: that must stay small.
-        if self._draw.random() > WRITTEN_SHARE and self._written:
-            return
+        if self._draw.random() <= WRITTEN_SHARE or not self._written:
+            self.insert()
+
+    def insert(self) -> None:
+        """Write two documents, of the time of now or of an earlier one."""
         now_s = int(time.time()) - (BEHIND_S if self._draw.random() < 1 / 3 else 0)
         ids = [ObjectId(now_s.to_bytes(4, "big") + self._draw.randbytes(8)) for _ in range(DOCUMENTS)]
         numbers = range(self._written, self._written + DOCUMENTS)
@@ -77,6 +81,37 @@ def test_documents_are_read_once(
         live = LiveCollection(server, seed)
         disturb = live.restart if server.is_own else None
         histogram = prove_exactly_once(live, points=points, seed=seed, folder=tmp_path / "reads", disturb=disturb)
+        rows = live.truth().height
+        live.close()
+    with capsys.disabled():
+        print(f"\n{histogram.total()} kills, seed {seed}; {rows:,} documents, none lost, none doubled")
+        print(histogram.text())
+
+
+class FullCollection(LiveCollection):
+    """The same, read from its beginning each time; it fits in memory, or is taken for one that does not."""
+
+    def __init__(self, server: MongoDb, seed: int, *, fits: bool) -> None:
+        super().__init__(server, seed)
+        self.config = {
+            "source": {"type": "mongodb", "collection": "live", "batch_documents": 50, "sample_documents": 50},
+            "mode": "full",
+        }
+        self.constants = {} if fits else {"aimass.core.sources.mongodb.whole:WHOLE_BYTES": 1_000}
+        for _ in range(THERE_BEFORE):
+            self.insert()
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize("fits", [True, False])
+def test_each_full_read_has_every_document_once(
+    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, fits: bool
+) -> None:
+    points, seed = request.config.getoption("read_points"), request.config.getoption("--crash-seed")
+    with mongodb_server(tmp_path) as server:
+        live = FullCollection(server, seed, fits=fits)
+        disturb = live.restart if server.is_own else None
+        histogram = prove_full_reads(live, points=points, seed=seed, folder=tmp_path / "reads", disturb=disturb)
         rows = live.truth().height
         live.close()
     with capsys.disabled():
