@@ -29,7 +29,7 @@ from benchmarks.child import run_child
 from benchmarks.figures import Figure, figure
 
 DOCUMENTS, CODEC_DOCUMENTS = 20_000, 500_000
-PAIRS = 3
+PAIRS = 5
 GOAL = 0.9
 GOAL_RSS = 1.3
 CHUNK = 10_000
