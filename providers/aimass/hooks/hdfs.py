@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook, Connection
-from airflow.sdk.log import mask_secret
-
-from aimass.core.connections import parse_connection
-from aimass.core.errors import AimassError, ConfigError
+from aimass.core.errors import ConfigError
 from aimass.core.settings import given
 from aimass.core.sources.hdfs.connection import HdfsConnection
+from aimass.hooks.source import SourceHook
 
-TEST_TIMEOUT_S = 10.0
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
 STANDARD_TYPE = "webhdfs"
 FIELDS = (
     *("protocol", "token", "tls", "ca_file", "kerberos", "kerberos_principal", "kerberos_keytab", "kerberos_cache"),
@@ -20,41 +19,22 @@ FIELDS = (
 )
 
 
-class HdfsHook(BaseHook):
-    """Reads the file system that a connection describes.
+class HdfsHook(SourceHook[HdfsConnection]):
+    """Reaches the file system of a connection of type ``aimass_hdfs``, or ``webhdfs`` of the official provider."""
 
-    Parameters
-    ----------
-    hdfs_conn_id : str
-        Connection of type ``aimass_hdfs``, or ``webhdfs`` of the official provider.
-    """
-
-    conn_name_attr = "hdfs_conn_id"
-    default_conn_name = "aimass_hdfs"
-    conn_type = "aimass_hdfs"
+    default_conn_name = conn_type = "aimass_hdfs"
     hook_name = "AI Mass HDFS"
+    model = HdfsConnection
+    secrets = ("password", "token")
 
-    def __init__(self, hdfs_conn_id: str = default_conn_name) -> None:
-        super().__init__()
-        self.hdfs_conn_id = hdfs_conn_id
+    def read(self, connection: Connection) -> dict[str, Any]:
+        """Return the fields of the engine's model."""
+        return hdfs_document(connection)
 
-    def document(self) -> dict[str, Any]:
-        """Return the fields of `HdfsConnection`; raises ConfigError where the connection names no single host."""
-        return hdfs_document(self.get_connection(self.hdfs_conn_id))
-
-    def get_conn(self) -> HdfsConnection:
-        """Return the connection as the engine's model; its `open` gives a client."""
-        return parse_connection(self.hdfs_conn_id, self.document(), HdfsConnection)
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Look at the root folder; return whether that worked and what happened."""
-        try:
-            connection = self.get_conn()
-            bounded = connection.model_copy(update={"timeout_s": min(connection.timeout_s, TEST_TIMEOUT_S)})
-            bounded.open().status("/")
-        except (AimassError, OSError) as error:
-            return False, str(error)
-        return True, f"{connection.address} answered over {connection.protocol}"
+    def check(self, connection: HdfsConnection) -> str:
+        """Look at the root folder."""
+        connection.open().status("/")
+        return f"{connection.address} answered over {connection.protocol}"
 
 
 def hdfs_document(connection: Connection) -> dict[str, Any]:
@@ -66,7 +46,7 @@ def hdfs_document(connection: Connection) -> dict[str, Any]:
             hint="Set the field 'Host'",
         )
     is_standard = connection.conn_type == STANDARD_TYPE
-    document = given(
+    return given(
         {
             "host": connection.host,
             "port": connection.port,
@@ -75,10 +55,6 @@ def hdfs_document(connection: Connection) -> dict[str, Any]:
             **(_standard(connection.extra_dejson) if is_standard else _ours(connection.extra_dejson)),
         }
     )
-    for secret in ("password", "token"):
-        if document.get(secret):
-            mask_secret(document[secret])
-    return document
 
 
 def _ours(extra: dict[str, Any]) -> dict[str, Any]:

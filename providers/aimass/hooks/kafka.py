@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook, Connection
-from airflow.sdk.log import mask_secret
-
-from aimass.core.connections import parse_connection
-from aimass.core.errors import AimassError, ConfigError
+from aimass.core.errors import ConfigError
 from aimass.core.settings import given
 from aimass.core.sources.kafka.connection import KafkaConnection
+from aimass.hooks.source import SourceHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
 STANDARD_TYPE = "kafka"
-TEST_TIMEOUT_S = 10.0
 FIELDS = (
     "security_protocol",
     "mechanism",
@@ -50,44 +49,25 @@ UNSUPPORTED = (
 )
 
 
-class KafkaHook(BaseHook):
-    """Reaches the Kafka cluster that a connection describes: of our type, or of the official provider's.
+class KafkaHook(SourceHook[KafkaConnection]):
+    """Reaches the cluster of a connection of type ``aimass_kafka``, or ``kafka`` of the official provider."""
 
-    Parameters
-    ----------
-    kafka_conn_id : str
-        Connection of type ``aimass_kafka`` or ``kafka``.
-    """
-
-    conn_name_attr = "kafka_conn_id"
-    default_conn_name = "aimass_kafka"
-    conn_type = "aimass_kafka"
+    default_conn_name = conn_type = "aimass_kafka"
     hook_name = "AI Mass Kafka"
+    model = KafkaConnection
+    secrets = ("password", "key_password")
 
-    def __init__(self, kafka_conn_id: str = default_conn_name) -> None:
-        super().__init__()
-        self.kafka_conn_id = kafka_conn_id
+    def read(self, connection: Connection) -> dict[str, Any]:
+        """Return the fields of the engine's model."""
+        return kafka_document(connection)
 
-    def document(self) -> dict[str, Any]:
-        """Return the connection as the engine's document; raises ConfigError where it cannot be one."""
-        return kafka_document(self.get_connection(self.kafka_conn_id))
-
-    def get_conn(self) -> KafkaConnection:
-        """Return the connection as the engine's model."""
-        return parse_connection(self.kafka_conn_id, self.document(), KafkaConnection)
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Ask for the topics; return whether that worked and what happened."""
+    def check(self, connection: KafkaConnection) -> str:
+        """Ask for the topics."""
         from aimass.core.sources.kafka.cluster import Cluster
 
-        try:
-            connection = self.get_conn()
-            short = connection.model_copy(update={"timeout_s": min(connection.timeout_s, TEST_TIMEOUT_S)})
-            with Cluster(short) as cluster:
-                names = cluster.names()
-        except AimassError as error:
-            return False, str(error)
-        return True, f"{connection.bootstrap_servers} answered; it has {len(names)} topics that this user may see"
+        with Cluster(connection) as cluster:
+            names = cluster.names()
+        return f"{connection.bootstrap_servers} answered; it has {len(names)} topics that this user may see"
 
 
 def kafka_document(connection: Connection) -> dict[str, Any]:
@@ -106,9 +86,6 @@ def kafka_document(connection: Connection) -> dict[str, Any]:
             expected="host:port, several separated by commas",
             conn_id=connection.conn_id,
         )
-    for name in ("password", "key_password"):
-        if document.get(name):
-            mask_secret(document[name])
     return document
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook, Connection
-from airflow.sdk.log import mask_secret
-
-from aimass.core.connections import parse_connection
-from aimass.core.errors import AimassError, ConfigError
+from aimass.core.errors import ConfigError
 from aimass.core.settings import given
 from aimass.core.sources.mongodb.connection import MongoDbConnection
+from aimass.hooks.source import SourceHook
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
 
 STANDARD_TYPE = "mongo"
-TEST_TIMEOUT_S = 10.0
 FIELDS = (
     "is_srv",
     "auth_source",
@@ -47,42 +46,22 @@ INSECURE = ("allow_insecure", "tlsallowinvalidcertificates", "tlsallowinvalidhos
 HARMLESS = ("retrywrites", "retryreads", "w", "appname", "maxpoolsize", "connecttimeoutms")
 
 
-class MongoDbHook(BaseHook):
-    """Reaches the MongoDB deployment that a connection describes: of our type, or of the official provider's.
+class MongoDbHook(SourceHook[MongoDbConnection]):
+    """Reaches the deployment of a connection of type ``aimass_mongodb``, or ``mongo`` of the official provider."""
 
-    Parameters
-    ----------
-    mongodb_conn_id : str
-        Connection of type ``aimass_mongodb`` or ``mongo``.
-    """
-
-    conn_name_attr = "mongodb_conn_id"
-    default_conn_name = "aimass_mongodb"
-    conn_type = "aimass_mongodb"
+    default_conn_name = conn_type = "aimass_mongodb"
     hook_name = "AI Mass MongoDB"
+    model = MongoDbConnection
 
-    def __init__(self, mongodb_conn_id: str = default_conn_name) -> None:
-        super().__init__()
-        self.mongodb_conn_id = mongodb_conn_id
+    def read(self, connection: Connection) -> dict[str, Any]:
+        """Return the fields of the engine's model."""
+        return mongodb_document(connection)
 
-    def document(self) -> dict[str, Any]:
-        """Return the connection as the engine's document; raises ConfigError where it cannot be one."""
-        return mongodb_document(self.get_connection(self.mongodb_conn_id))
-
-    def get_conn(self) -> MongoDbConnection:
-        """Return the connection as the engine's model."""
-        return parse_connection(self.mongodb_conn_id, self.document(), MongoDbConnection)
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Log in; return whether that worked and what happened."""
+    def check(self, connection: MongoDbConnection) -> str:
+        """Log in."""
         from aimass.core.sources.mongodb.sessions import check
 
-        try:
-            connection = self.get_conn()
-            limits = {name: min(getattr(connection, name), TEST_TIMEOUT_S) for name in ("timeout_s", "read_timeout_s")}
-            return True, check(connection.model_copy(update=limits))
-        except AimassError as error:
-            return False, str(error)
+        return check(connection)
 
 
 def mongodb_document(connection: Connection) -> dict[str, Any]:
@@ -100,8 +79,6 @@ def mongodb_document(connection: Connection) -> dict[str, Any]:
             expected="a host, or several of a replica set as host:port,host:port",
             conn_id=connection.conn_id,
         )
-    if connection.password:
-        mask_secret(connection.password)
     more = _from_driver(extra) if connection.conn_type == STANDARD_TYPE else {name: extra.get(name) for name in FIELDS}
     return given(
         {

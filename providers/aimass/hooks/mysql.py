@@ -4,53 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseHook, Connection
-from airflow.sdk.log import mask_secret
-
-from aimass.core.connections import parse_connection
-from aimass.core.errors import AimassError, ConfigError, MissingDependencyError
+from aimass.core.errors import ConfigError, MissingDependencyError
+from aimass.core.settings import given
 from aimass.core.sources.mysql.connection import MySqlConnection
+from aimass.hooks.source import SourceHook
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from airflow.sdk import Connection
     from mysql.connector.connection import MySQLConnection
 
 EXTRAS = ("tls", "tls_ca", "connect_timeout_s", "read_timeout_s")
-TEST_TIMEOUT_S = 10
+STANDARD_TYPE = "mysql"
 
 
-class MySqlHook(BaseHook):
-    """Reaches the MySQL server that a connection describes.
+class MySqlHook(SourceHook[MySqlConnection]):
+    """Reaches the server of a connection of type ``aimass_mysql``, or ``mysql`` of the official provider."""
 
-    Parameters
-    ----------
-    mysql_conn_id : str
-        Connection of type ``aimass_mysql`` or ``mysql``.
-    """
-
-    conn_name_attr = "mysql_conn_id"
-    default_conn_name = "aimass_mysql"
-    conn_type = "aimass_mysql"
+    default_conn_name = conn_type = "aimass_mysql"
     hook_name = "AI Mass MySQL"
+    model = MySqlConnection
 
-    def __init__(self, mysql_conn_id: str = default_conn_name) -> None:
-        super().__init__()
-        self.mysql_conn_id = mysql_conn_id
-
-    def document(self) -> dict[str, Any]:
-        """Return the connection as the engine's model takes it.
-
-        Raises
-        ------
-        ConfigError
-            A `mysql` connection asks for what the engine will not do, such as a socket or an unverified certificate.
-        """
-        connection = self.get_connection(self.mysql_conn_id)
-        document = _standard_document(connection) if connection.conn_type == "mysql" else _document(connection)
-        if connection.password:
-            mask_secret(connection.password)
-        return document
+    def read(self, connection: Connection) -> dict[str, Any]:
+        """Return the fields of the engine's model."""
+        return mysql_document(connection)
 
     def get_conn(self) -> AbstractContextManager[MySQLConnection]:
         """Return a session of mysql-connector-python, to be used as a context."""
@@ -58,31 +36,39 @@ class MySqlHook(BaseHook):
             from aimass.core.sources.mysql.sessions import session
         except ModuleNotFoundError as error:
             raise MissingDependencyError("mysql-connector-python", extra="mysql") from error
-        return session(self._settings())
+        return session(self.settings())
 
-    def test_connection(self) -> tuple[bool, str]:
-        """Ask the server for its version; return whether that worked and what came of it."""
-        try:
-            from aimass.core.sources.mysql.sessions import check
+    def check(self, connection: MySqlConnection) -> str:
+        """Ask the server for its version."""
+        from aimass.core.sources.mysql.sessions import check
 
-            wanted = self._settings()
-            limits = {"connect_timeout_s": TEST_TIMEOUT_S, "read_timeout_s": TEST_TIMEOUT_S}
-            version = check(wanted.model_copy(update=limits))
-        except (AimassError, ModuleNotFoundError) as error:
-            return False, str(error)
-        return True, f"{wanted.address} answered: MySQL or compatible, version {version}"
-
-    def _settings(self) -> MySqlConnection:
-        return parse_connection(self.mysql_conn_id, self.document(), MySqlConnection)
+        return f"{connection.address} answered: MySQL or compatible, version {check(connection)}"
 
 
-def _document(connection: Connection) -> dict[str, Any]:
+def mysql_document(connection: Connection) -> dict[str, Any]:
+    """Return the engine's document for `connection`.
+
+    Raises
+    ------
+    ConfigError
+        A `mysql` connection asks for what the engine will not do, such as a socket or an unverified certificate.
+    """
     extra = connection.extra_dejson
-    return _fields(connection) | {name: extra[name] for name in EXTRAS if extra.get(name) not in (None, "")}
+    is_standard = connection.conn_type == STANDARD_TYPE
+    return given(
+        {
+            "host": connection.host,
+            "port": connection.port,
+            "user": connection.login,
+            "password": connection.password,
+            "database": connection.schema,
+            **(_tls_of_standard(connection) if is_standard else {name: extra.get(name) for name in EXTRAS}),
+        }
+    )
 
 
-def _standard_document(connection: Connection) -> dict[str, Any]:
-    """Return the document of the official type: TLS where its extra ``ssl`` asks for it, and then verified."""
+def _tls_of_standard(connection: Connection) -> dict[str, Any]:
+    """Return TLS where the extra ``ssl`` of the official type asks for it, and then verified."""
     extra = connection.extra_dejson
     if extra.get("unix_socket"):
         raise ConfigError(
@@ -98,16 +84,4 @@ def _standard_document(connection: Connection) -> dict[str, Any]:
         )
     mode = str(extra.get("ssl_mode") or "").upper()
     wants_tls = bool(tls) or mode in ("REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
-    ca = {"tls_ca": tls["ca"]} if tls.get("ca") else {}
-    return _fields(connection) | {"tls": "verified" if wants_tls else "off"} | ca
-
-
-def _fields(connection: Connection) -> dict[str, Any]:
-    fields = {
-        "host": connection.host,
-        "port": connection.port,
-        "user": connection.login,
-        "password": connection.password,
-        "database": connection.schema,
-    }
-    return {name: value for name, value in fields.items() if value}
+    return {"tls": "verified" if wants_tls else "off", "tls_ca": tls.get("ca")}
