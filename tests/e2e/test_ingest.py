@@ -9,6 +9,8 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -171,6 +173,19 @@ def test_the_button_test_of_a_connection(ingest: Ingest, mysql: MariaDb) -> None
     assert not is_well
     assert f"refuses the user {mysql.user!r}" in told
     assert WRONG not in told
+
+
+def test_the_command_line_looks_at_a_source(ingest: Ingest, mysql: MariaDb) -> None:
+    insert(mysql, "seen", ROWS)
+    words = ["aimass", "source", "sample", "aimass_mysql", "table=seen", "--rows", "2", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "airflow", *words], env=ingest.home.environment(), capture_output=True, text=True,
+        timeout=RUN_TIMEOUT_S, check=True,
+    )  # fmt: skip
+    (found,) = json.loads(done.stdout)
+    assert found["rows"] == ROWS[:2]
+    assert [column["name"] for column in found["columns"]] == ["id", "city", "price"]
+    assert mysql.password not in done.stdout + done.stderr
 
 
 def test_a_piece_that_died_is_read_anew_and_nothing_twice(ingest: Ingest) -> None:

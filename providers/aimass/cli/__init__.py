@@ -27,7 +27,7 @@ def get_cli_commands() -> list[CLICommand]:
         GroupCommand(
             name="aimass",
             help="Machine-learning pipelines of AI Mass",
-            subcommands=(_init(), _pipeline(), _monitor(), _serve(), _replay(), _settings(), _gc()),
+            subcommands=(_init(), _source(), _pipeline(), _monitor(), _serve(), _replay(), _settings(), _gc()),
         )
     ]
 
@@ -51,6 +51,38 @@ def _init() -> ActionCommand:
         (
             _arg("dir", help="Airflow's home: dags/ and include/pipelines/ are made in it"),
             _arg("--force", help="overwrite files that are there", action="store_true"),
+        ),
+    )
+
+
+def _source() -> GroupCommand:
+    what = (
+        _arg(
+            "what",
+            help="YAML file of a pipeline, of a configuration of ingest or of a source; connection id; or data file",
+        ),
+        _arg(
+            "settings",
+            metavar="SETTING=VALUE",
+            help="settings of the source that a connection or a data file needs, such as table=orders; values are YAML",
+            nargs="*",
+        ),
+    )
+    rows = _arg("--rows", help="how many rows (default: 5)", type=int, default=5)
+    return GroupCommand(
+        name="source",
+        help="Sources of data: whether they can be read, and what they hold",
+        subcommands=(
+            _command(
+                "check",
+                "ask sources what they would give; exit code 1 when one cannot be read, 3 when no server answers",
+                "sources",
+                (*what, _JSON),
+                "Ask sources what they would give: whether the server answers, what is to be read is there and may be "
+                "read, and which columns and types it has. A connection without settings is tested, no more. No secret "
+                "is printed.",
+            ),
+            _command("sample", "print the first rows of sources, column by column", "sources", (*what, rows, _JSON)),
         ),
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Any, ParamSpec
 
@@ -32,7 +34,8 @@ def command(function: Callable[P, Exit]) -> Callable[P, None]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            code = function(*args, **kwargs)
+            with _quiet() if getattr(args[0], "json", False) else contextlib.nullcontext():
+                code = function(*args, **kwargs)
         except AimassError as error:
             complain(str(error))
             code = Exit.LATER if isinstance(error, TransientError) else Exit.REFUSED
@@ -43,6 +46,16 @@ def command(function: Callable[P, Exit]) -> Callable[P, None]:
             sys.exit(int(code))
 
     return run
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Log nothing: Airflow logs to standard output, where a program expects JSON alone."""
+    logging.disable()
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def say(text: str = "") -> None:

@@ -15,7 +15,7 @@ from airflow.sdk.log import mask_secret
 
 from aimass.core.backends import BackendOf
 from aimass.core.connections import sealed
-from aimass.core.errors import ConfigError
+from aimass.core.errors import ConfigError, NotFoundError
 from aimass.core.registry import Registry
 from aimass.core.settings import ConnectionMarker, Settings, has_marker
 
@@ -32,6 +32,9 @@ class ConnectionHook(Protocol):
 
     def document(self) -> dict[str, Any]:
         """Return the connection's fields as the engine's model of such a server takes them."""
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the server for something small; return whether that worked and what came of it."""
 
 
 _OURS = {
@@ -114,6 +117,25 @@ def connection_documents(named: list[NamedConnection]) -> dict[str, SecretStr]:
     """
     found = {one.conn_id: _document(one) for one in named}
     return {conn_id: sealed(document) for conn_id, document in found.items() if document is not None}
+
+
+def hook_of(conn_id: str) -> ConnectionHook:
+    """Return the hook that reads a connection, by its type.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such connection.
+    ConfigError
+        No hook of ours reads its type.
+    """
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise NotFoundError(
+            f"There is no connection {conn_id!r}", hint="Add it under Admin → Connections", conn_id=conn_id
+        ) from None
+    return _hook(NamedConnection(conn_id, "", {}), connection.conn_type)(conn_id)
 
 
 def _document(named: NamedConnection) -> dict[str, Any] | None:

@@ -106,7 +106,7 @@ def _column(values: pl.Series) -> ColumnPreview:
     return ColumnPreview(
         name=values.name,
         type=_kind(values.dtype),
-        examples=[_shown(value) for value in first],
+        examples=[shown(value) for value in first],
         distinct=present.n_unique(),
         missing_share=values.null_count() / max(1, len(values)),
     )
@@ -126,6 +126,7 @@ def _kind(dtype: pl.DataType) -> str:
     return "number" if dtype.is_numeric() else "other"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a cell in so few characters that a table of them can be read."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= CELL_CHARACTERS else f"{text[: CELL_CHARACTERS - 1]}…"

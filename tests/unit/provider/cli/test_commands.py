@@ -13,8 +13,9 @@ from aimass.pipelines.load import load_pipeline
 
 Airflow = Callable[..., Any]
 COMMANDS = [
-    ["init"], ["pipeline", "new"], ["pipeline", "list"], ["pipeline", "validate"], ["pipeline", "run"],
-    ["pipeline", "status"], ["monitor", "check"], ["settings", "apply"], ["gc"],
+    ["init"], ["source", "check"], ["source", "sample"], ["pipeline", "new"], ["pipeline", "list"],
+    ["pipeline", "validate"], ["pipeline", "run"], ["pipeline", "status"], ["monitor", "check"], ["settings", "apply"],
+    ["gc"],
 ]  # fmt: skip
 
 
