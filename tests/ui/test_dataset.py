@@ -13,7 +13,8 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from starlette.testclient import TestClient
 
 from aimass.core.deps import Deps, Runtime
-from tests.ui.made import CHINESE, DAG_ID, HOSTILE, ROWS, MadeRun
+from tests.releasing import run
+from tests.ui.made import CHINESE, DAG_ID, HOSTILE, PROJECT, ROWS, MadeRun
 from tests.ui.people import ADMIN, THEIRS
 from tests.ui.seeding import Seeding
 
@@ -92,9 +93,9 @@ def test_an_input_that_was_collected_is_shown_as_gone(stored: MadeRun, reader: T
 
 
 def test_a_run_that_reused_an_output_says_so_itself(stored: MadeRun, seeding: Seeding, reader: TestClient) -> None:
-    run = stored.seed(seeding, "manual__again", age_h=0.5)
-    page = page_of(reader, "split", run=run)
-    assert f"/runs/{run}/tasks/join/dataset" in page
+    again = stored.seed(seeding, "manual__again", age_h=0.5)
+    page = page_of(reader, "split", run=again)
+    assert f"/runs/{again}/tasks/join/dataset" in page
     assert "/runs/manual__made/" not in page
 
 
@@ -117,8 +118,6 @@ def test_another_pipelines_input_is_named_but_not_told(
     stored: MadeRun, seeding: Seeding, reader: TestClient, tmp_path: Path
 ) -> None:
     """Whoever may read a DAG learns nothing about the pipeline whose output it reads."""
-    from tests.releasing import run
-
     others = Deps.from_runtime(Runtime(store=stored.store, project="others"), purpose="test")
     split = stored.results["split", -1]["uri"]
     cleaned = run(others, "clean", dataset=split)
@@ -128,6 +127,70 @@ def test_another_pipelines_input_is_named_but_not_told(
     page = page_of(reader, "clean", dag="aimass_others", run="manual__1")
     assert "another pipeline" in html.unescape(page)
     assert "ingest: customers" not in page
+
+
+class Chained:
+    """Incremental reads of a folder of files, each a run."""
+
+    def __init__(self, store: str, folder: Path, seeding: Seeding) -> None:
+        self.store, self.folder, self.seeding = store, folder, seeding
+        folder.mkdir()
+
+    def read(self, name: str, rows: str) -> str:
+        """Read what is there after the file `name` came; return the run's id."""
+        run_id = f"manual__{name}"
+        (self.folder / f"{name}.csv").write_text(f"number\n{rows}")
+        runtime = Runtime(store=self.store, project=PROJECT, run_id=f"{DAG_ID}/{self.folder}/{run_id}")
+        source = {"type": "files", "uri": f"{self.folder}/*.csv", "types": {"number": "integer"}}
+        config = {"name": "numbers", "source": source, "mode": "incremental", "max_reject_share": 0.9}
+        result = run(Deps.from_runtime(runtime, purpose="test"), "ingest", **config)
+        self.seeding.run(DAG_ID, run_id)
+        self.seeding.task(DAG_ID, run_id, "ingest", result=result.model_dump(mode="json"))
+        return run_id
+
+
+def reads_in(page: str) -> list[list[str]]:
+    """Return the cells of the table of reads."""
+    table = page.partition('aria-label="Reads of the source"')[2].partition("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in table.split("<tr")[2:]]
+    return [[html.unescape(re.sub(r"<[^>]+>", "", cell)).strip() for cell in row] for row in rows]
+
+
+def test_the_reads_of_a_source_are_listed(
+    stored: MadeRun, seeding: Seeding, reader: TestClient, tmp_path: Path
+) -> None:
+    chained = Chained(stored.store, tmp_path / "numbers", seeding)
+    first, second, third = [chained.read(name, rows) for name, rows in (("a", "1\n2\n"), ("b", "3\n"), ("c", "4\nx\n"))]
+    page = page_of(reader, "ingest", run=second)
+    assert [[row[0], *row[2:5]] for row in reads_in(page)] == [
+        ["2", "1", "4", "1"],
+        ["1", "1", "3", "0"],
+        ["0", "2", "2", "0"],
+    ]
+    assert [row[5].partition(": ")[2] for row in reads_in(page)] == ["c.csv", "b.csv", "a.csv"]
+    assert [("this one" in row[1]) for row in reads_in(page)] == [False, True, False]
+    # Each other one leads to its own page, and the picture shows one step.
+    for run_id in (first, third):
+        assert f"/runs/{run_id}/tasks/ingest/dataset" in page
+    assert boxes(page_of(reader, "ingest", run=third)).count("ingest: numbers") == 2
+    assert "每次" in page_of(reader, "ingest", run=third, lang="zh")
+
+
+def test_the_last_reads_are_enough(
+    stored: MadeRun, seeding: Seeding, reader: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chained = Chained(stored.store, tmp_path / "numbers", seeding)
+    runs = [chained.read(f"f{number}", f"{number}\n") for number in range(4)]
+    monkeypatch.setattr("aimass.ui.reads.MOST_READS", 2)
+    page = page_of(reader, "ingest", run=runs[0])
+    assert [row[0] for row in reads_in(page)] == ["3", "2", "0"]
+    assert "Of 4 reads only the last ones are shown" in page
+
+
+def test_a_dataset_that_was_read_once_has_a_position_and_no_reads(stored: MadeRun, reader: TestClient) -> None:
+    page = page_of(reader, "ingest", map_index=0)
+    assert "customers.csv" in page
+    assert "Reads of the source" not in page
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -9,7 +9,7 @@ from typing import Literal
 
 from aimass.core.deps import Deps
 from aimass.core.errors import AimassError
-from aimass.core.manifest import InputRef, Manifest
+from aimass.core.manifest import PREVIOUS, InputRef, Manifest
 from aimass.ui.outputs import PublishedOutput, published
 
 MOST_MANIFESTS = 60
@@ -114,6 +114,9 @@ def _ascend(result: Lineage, reader: _Reader, found: PublishedOutput) -> None:
     while waiting:
         uri, manifest = waiting.popleft()
         for reference in manifest.inputs:
+            if reference.field == PREVIOUS and uri != found.uri:
+                # Of a chain of reads one step is drawn: a page lists them where it is theirs.
+                continue
             source = reference.uri.rstrip("/")
             node = reader.node(source)
             if node is None:

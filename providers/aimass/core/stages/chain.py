@@ -30,27 +30,38 @@ class Pin(BaseModel):
     run: str = Field(description="The run that pinned it.")
 
 
+def chain_key(stage: str, identity: Any) -> str:
+    """Return the key of the outputs of `stage` that have `identity`, JSON-able, in common.
+
+    Another identity is another chain, which begins at its source's beginning.
+    """
+    return text_digest({"chain": identity, "stage": stage})
+
+
 class Chain:
-    """The outputs of one stage that have `identity` in common.
+    """The outputs of one stage that belong together.
 
     Parameters
     ----------
     deps : Deps
-        Whose store and project they are in.
+        Whose store they are in.
     stage : str
         The stage that makes them.
-    identity : JSON-able
-        What makes them belong together; another one is another chain, which begins at its source's beginning.
+    key : str
+        What `chain_key` says, or the `link` of a manifest.
+    project : str, optional
+        The project they are in; that of `deps` when left out.
     """
 
-    def __init__(self, deps: Deps, stage: str, identity: Any) -> None:
-        self.key = text_digest({"chain": identity, "stage": stage})
+    def __init__(self, deps: Deps, stage: str, key: str, *, project: str | None = None) -> None:
+        self.key = key
         self._deps = deps
         self._stage = stage
+        self._project = project or deps.project
 
     def folder(self, number: int) -> str:
         """Return where link `number` is, or will be."""
-        return self._deps.store.folder(self._deps.project, self._stage, self._key(number)[:KEY_DIGITS])
+        return self._deps.store.folder(self._project, self._stage, self._key(number)[:KEY_DIGITS])
 
     def manifest(self, number: int) -> Manifest | None:
         """Return the manifest of link `number`, or None where it is not published."""
@@ -128,7 +139,7 @@ class Chain:
 
     @property
     def _note_uri(self) -> str:
-        return self._deps.store.folder(self._deps.project, CHAINS, f"{self.key[:KEY_DIGITS]}.json")
+        return self._deps.store.folder(self._project, CHAINS, f"{self.key[:KEY_DIGITS]}.json")
 
     def _noted(self) -> int:
         try:
@@ -141,7 +152,7 @@ class Chain:
 
     def _search(self) -> int:
         """Return the highest number among all outputs of the stage that belong to this chain; -1 without one."""
-        root = self._deps.store.folder(self._deps.project, self._stage)
+        root = self._deps.store.folder(self._project, self._stage)
         found = (find_manifest(self._deps.store, f"{root}/{name}") for name in self._deps.store.list(root))
         links = [manifest.link for manifest in found if manifest is not None and manifest.link is not None]
         return max((link.number for link in links if link.chain == self.key), default=-1)

@@ -8,7 +8,7 @@ from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError, TerminalError
 from aimass.core.manifest import find_manifest
 from aimass.core.stages.base import Stage, Target
-from aimass.core.stages.chain import Chain, Pin
+from aimass.core.stages.chain import Chain, Pin, chain_key
 from aimass.core.stages.ingest_config import IngestConfig, IngestResult, open_source
 from aimass.core.storage import text_digest
 
@@ -20,7 +20,7 @@ def chain_of(config: IngestConfig, deps: Deps) -> Chain:
     where the reads stand, and so does whoever installs a new version.
     """
     identity = {"name": config.name, "source": config.source_document(), "keep": config.keep}
-    return Chain(deps, "ingest", identity)
+    return Chain(deps, "ingest", chain_key("ingest", identity))
 
 
 def current_position(config: IngestConfig, deps: Deps) -> Any:

@@ -16,8 +16,10 @@ from aimass.ui.lineage import lineage_of
 from aimass.ui.lineage_picture import lineage_picture
 from aimass.ui.outputs import output_of
 from aimass.ui.pages import language_of, links_of, page
+from aimass.ui.positions import position_words
 from aimass.ui.queries.published import makers_of
 from aimass.ui.queries.results import TaskKey, result_of
+from aimass.ui.reads import reads_of
 from aimass.ui.security import ReadableDag, Reader
 from aimass.ui.surroundings import deps_for
 
@@ -37,13 +39,13 @@ def dataset(
     lineage = lineage_of(found, makers)
     explorations = [uri for uri, maker in makers.items() if maker.run_id == run_id and EXPLORED in uri]
     exploration = exploration_of(found, explorations)
-    picture = lineage_picture(
-        lineage, makers, dag_id=dag_id, run_id=run_id, links=links_of(request), words=translations(language_of(request))
-    )
+    words = translations(language_of(request))
+    picture = lineage_picture(lineage, makers, dag_id=dag_id, run_id=run_id, links=links_of(request), words=words)
     return page(
         request, "dataset.html", dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index,
         manifest=found.manifest, shares=_shares(found.manifest.parts), has_report=found.has(REPORT),
         columns=column_lines(found.manifest, exploration), exploration=exploration, lineage=lineage, picture=picture,
+        position=position_words(found.manifest.position, words), reads=reads_of(found, makers, words),
     )  # fmt: skip
 
 
