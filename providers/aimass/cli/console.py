@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import logging
+import os
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from enum import IntEnum
 from typing import Any, ParamSpec
@@ -14,6 +15,8 @@ from typing import Any, ParamSpec
 from aimass.core.errors import AimassError, TransientError
 
 P = ParamSpec("P")
+PROCESS_CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
+"""Where it is not ``server``, Airflow looks for connections in the environment and in secrets backends alone."""
 
 
 class Exit(IntEnum):
@@ -34,8 +37,8 @@ def command(function: Callable[P, Exit]) -> Callable[P, None]:
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            with _quiet() if getattr(args[0], "json", False) else contextlib.nullcontext():
-                code = function(*args, **kwargs)
+            with _among_servers():
+                code = _silently(lambda: function(*args, **kwargs))
         except AimassError as error:
             complain(str(error))
             code = Exit.LATER if isinstance(error, TransientError) else Exit.REFUSED
@@ -49,13 +52,26 @@ def command(function: Callable[P, Exit]) -> Callable[P, None]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Log nothing: Airflow logs to standard output, where a program expects JSON alone."""
-    logging.disable()
+def _among_servers() -> Iterator[None]:
+    """Let hooks find the connections in Airflow's database; its own commands about connections do the same."""
+    before = os.environ.get(PROCESS_CONTEXT)
+    os.environ[PROCESS_CONTEXT] = "server"
     try:
         yield
     finally:
-        logging.disable(logging.NOTSET)
+        if before is None:
+            del os.environ[PROCESS_CONTEXT]
+        else:
+            os.environ[PROCESS_CONTEXT] = before
+
+
+def _silently(function: Callable[[], Exit]) -> Exit:
+    """Return what `function` returns; nothing is logged: Airflow logs to standard output, where results go."""
+    from airflow.utils.cli import suppress_logs_and_warning
+
+    found: list[Exit] = []
+    suppress_logs_and_warning(lambda _: found.append(function()))(Namespace(verbose=False))
+    return found[0]
 
 
 def say(text: str = "") -> None:

@@ -10,7 +10,7 @@ import os
 import sys
 from argparse import Namespace
 
-from aimass.cli.console import Exit, command
+from aimass.cli.console import PROCESS_CONTEXT, Exit, command
 from aimass.core.storage import OPTIONS_VARIABLE
 from aimass.core.tracking.connection import TOKEN
 from aimass.hooks.mlflow import MlflowHook
@@ -46,7 +46,7 @@ def _become(words: list[str], args: Namespace) -> Exit:
             words += [option.flag, str(value)]
     if args.config:
         words += ["--config", args.config]
-    environment = dict(os.environ)
+    environment = {name: value for name, value in os.environ.items() if name != PROCESS_CONTEXT}
     if runtime.tracking_token is not None:
         environment[TOKEN] = runtime.tracking_token.get_secret_value()
     if runtime.storage_options:

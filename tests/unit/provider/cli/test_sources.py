@@ -108,6 +108,22 @@ def test_a_connection_that_nobody_answers_is_said_without_its_secret(airflow: Ai
     assert "Hidden-1" not in told["told"]
 
 
+def test_connections_of_airflows_database_are_found_and_nothing_is_logged(airflow: Airflow) -> None:
+    from airflow.models import Connection  # noqa: TID251 - what the page Admin → Connections writes
+    from airflow.utils.db import initdb
+    from airflow.utils.session import create_session
+
+    initdb()
+    fields: dict[str, Any] = {"host": "127.0.0.1", "port": free_port(), "extra": '{"timeout_s": 0.3}'}
+    with create_session() as session:
+        session.merge(Connection(conn_id="in_database", conn_type="aimass_mongodb", **fields))
+    done = airflow("source", "check", "in_database", "--json")
+    assert done.code == 1
+    (told,) = json.loads(done.out)
+    assert (told["type"], told["ok"]) == ("aimass_mongodb", False)
+    assert "127.0.0.1" in told["told"]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
