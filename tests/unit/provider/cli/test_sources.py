@@ -128,7 +128,7 @@ def test_connections_of_airflows_database_are_found_and_nothing_is_logged(airflo
     ("words", "told"),
     [
         (["nowhere"], "no connection 'nowhere'"),
-        (["nobody", "tabel=orders"], "did you mean 'table'"),
+        (["nobody", "tables=orders"], "did you mean 'table'"),
         (["nobody", "table"], "name=value"),
         (["gone.yaml"], "gone.yaml"),
     ],
