@@ -6,6 +6,7 @@ something is missing. English sentences stand in the code (`say`, `translate`) a
 
 from __future__ import annotations
 
+import inspect
 import io
 import re
 import sys
@@ -39,6 +40,7 @@ def sentences(folder: str) -> Catalog:
         add_metrics(catalog)
     if folder == "providers/aimass/ui":
         add_forms(catalog)
+        add_dags(catalog)
     return catalog
 
 
@@ -62,6 +64,18 @@ def add_forms(catalog: Catalog) -> None:
             choices = schema.get("values_display", {}).values()
             for text in (schema["title"], param.description, schema["section"], *choices):
                 catalog.add(text, locations=[("providers/aimass/pipelines/forms", 0)])
+
+
+def add_dags(catalog: Catalog) -> None:
+    """Add what the DAGs that come with the package say about themselves; people's own pipelines speak as they do."""
+    from aimass.operators import batch_predict, improve, retire, rollback
+    from aimass.pipelines.forms import FORMS
+    from aimass.pipelines.forms.ingest import ABOUT
+
+    requests = [rollback.RollbackForm, retire.RetireRequest, batch_predict.BatchRequest, improve.ImproveRequest]
+    forms = [FORMS.load(name) for name in FORMS.names()]
+    for text in (*ABOUT.values(), *((inspect.getdoc(form) or "").partition("\n")[0] for form in (*forms, *requests))):
+        catalog.add(text, locations=[("providers/aimass/pipelines", 0)])
 
 
 def updated(path: Path, template: Catalog) -> Catalog:

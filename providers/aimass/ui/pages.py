@@ -138,8 +138,10 @@ def _environment(language: str) -> jinja2.Environment:
     catalog = translations(language)
     environment.install_gettext_translations(catalog, newstyle=True)  # type: ignore[attr-defined] # the extension's
     environment.filters.update(
-        number=number, percent=percent, size=size, short=short, when=_when, lasting=_lasting, ago=_ago
-    )
+        number=number, percent=percent, size=size, short=short, when=_when, lasting=_lasting, ago=_ago,
+        # What a DAG says about itself: unlike with `_`, it stays text that is escaped.
+        translated=lambda text: catalog.gettext(text) if text else "",
+    )  # fmt: skip
     return environment
 
 

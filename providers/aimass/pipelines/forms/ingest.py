@@ -33,6 +33,15 @@ from aimass.pipelines.model import DAG_PREFIX
 
 INGEST_DAG_PREFIX = f"{DAG_PREFIX}ingest_"
 MAX_ACTIVE_RUNS = 8
+ABOUT = {
+    "files": "Reads files into a dataset: CSV, JSON lines, Parquet or ORC",
+    "hdfs": "Reads files on HDFS into a dataset",
+    "kafka": "Reads messages of Kafka topics into a dataset",
+    "mongodb": "Reads a MongoDB collection into a dataset",
+    "mysql": "Reads a MySQL table or query into a dataset",
+    "obs": "Reads objects of OBS, or of another object store, into a dataset",
+}
+"""What each form does; of a source not listed here, the first line of its docstring says so."""
 TITLES = {"conn_id": "Connection", "uri": "Address"}
 """Of the fields whose title is not their name."""
 DOC = """\
@@ -116,7 +125,7 @@ def _form(kind: str) -> dict[str, Any]:
 
 def _title(kind: str) -> str:
     said = (inspect.getdoc(SOURCES.load(kind)) or kind).partition("\n")[0]
-    return f"Reads into a dataset: {said[:1].lower()}{said[1:]}"
+    return ABOUT.get(kind, f"Reads into a dataset: {said[:1].lower()}{said[1:]}")
 
 
 def _fields(kind: str) -> dict[str, dict[str, Any]]:
