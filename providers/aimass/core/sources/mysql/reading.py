@@ -18,9 +18,12 @@ from aimass.core.sources.mysql.tables import Table
 from aimass.core.sources.watermark import Key, Watermark
 
 FAULT = "_aimass_fault"
-ROWS_PER_RANGE = 16_384
+# As many as memory bears: each range costs connectorx a connection, and three threads that stay for 30 s.
+ROWS_PER_RANGE = 32_768
+ROWS_PER_WIDE_RANGE = 16_384
 ROWS_PER_LONG_RANGE = 8_192
 BYTES_PER_RANGE = 16 << 20
+BYTES_OF_WIDE_ROW = 2_048
 LATE_PER_STATEMENT = 500
 
 Fetch = Callable[[str], pa.Table]
@@ -204,9 +207,11 @@ class Selection:
     @cached_property
     def rows_per_range(self) -> int:
         """How many rows are read at once, if none is unusually long."""
-        width = sum(column.typical_bytes for column in self.columns)
-        most = min(ROWS_PER_RANGE, ROWS_PER_LONG_RANGE) if self._long else ROWS_PER_RANGE
-        return max(256, min(most, BYTES_PER_RANGE // max(1, width)))
+        typical = sum(column.typical_bytes for column in self.columns)
+        largest = sum(max(column.typical_bytes, column.max_bytes) for column in self.columns)
+        wide = ROWS_PER_LONG_RANGE if self._long else ROWS_PER_WIDE_RANGE
+        most = min(ROWS_PER_RANGE, wide) if self._long or largest > BYTES_OF_WIDE_ROW else ROWS_PER_RANGE
+        return max(256, min(most, BYTES_PER_RANGE // max(1, typical)))
 
     @cached_property
     def _long(self) -> list[Column]:

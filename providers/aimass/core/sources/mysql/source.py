@@ -15,8 +15,9 @@ from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mysql.batches import to_batch
 from aimass.core.sources.mysql.columns import schema_of
 from aimass.core.sources.mysql.connection import MySqlConnection
-from aimass.core.sources.mysql.engines import ConnectorEngine, ConnectorxEngine, Engine, fetched, make_engine
+from aimass.core.sources.mysql.engines import ConnectorEngine, ConnectorxEngine, Engine, make_engine
 from aimass.core.sources.mysql.keys import RowKey
+from aimass.core.sources.mysql.readers import read_in_order
 from aimass.core.sources.mysql.reading import BYTES_PER_RANGE, Job, Selection
 from aimass.core.sources.mysql.sessions import rows_of, session
 from aimass.core.sources.mysql.settings import MySqlSettings
@@ -95,9 +96,12 @@ class MySqlSource:
         engine, found = self._engine, self._selection
         if isinstance(engine, ConnectorEngine):
             _warn("connectorx is not installed, or not wanted")
-        jobs = found.jobs(mark, resume, engine.fetch)
-        for job, table in fetched(jobs, _Fetch(engine), readers=self.settings.readers):
-            yield self._batch(table, mark if job.is_chosen else None, job.resume)
+        fetch = _Fetch(engine)
+
+        def read(job: Job) -> SourceBatch:
+            return self._batch(fetch(job), mark if job.is_chosen else None, job.resume)
+
+        yield from read_in_order(found.jobs(mark, resume, engine.fetch), read, readers=self.settings.readers)
 
     def estimate(self, position: Any) -> int | None:
         """Return about how many rows there are to read, where that is known without counting."""
