@@ -1,6 +1,7 @@
 """What our HTTP server can do at most: a handler that runs the session on a prepared row, or only answers (echo).
 
-``python -m benchmarks.serving.bare <port> <onnx file> <feeds> <session|echo>``; the same server, one worker.
+``python -m benchmarks.serving.bare <port> <model folder> <session|echo>``; the same server, one worker. Both answer at once, as
+our application does what takes no waiting: without a task for each request.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,34 @@ from aimass.core.features.row_encoder import RowEncoder
 from aimass.serving.config import ServeConfig
 from aimass.serving.loaded import OUTPUTS, read_columns, session_options
 from aimass.serving.protocol import HttpServer
+from aimass.serving.rest_request import Request, Response
 from benchmarks.serving.model import Released
 
-ANSWER = b'{"predictions":[{"probability":0.5,"label":"true"}]}'
-HEAD = {
-    "type": "http.response.start",
-    "status": 200,
-    "headers": [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(ANSWER))],
-}
-BODY = {"type": "http.response.body", "body": ANSWER}
+ANSWER = Response(b'{"predictions":[{"probability":0.5,"label":"true"}]}')
+
+
+class Bare:
+    """An application that gives every request the same answer, at once as ours does.
+
+    Parameters
+    ----------
+    run : callable
+        What it does for each.
+    """
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self._run = run
+        self._answer = ANSWER.wire("bare")
+
+    def at_once(self, request: Request, body: bytes) -> bytes:
+        """Answer a request that came in one piece."""
+        self._run()
+        return self._answer
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer any other: the question whether it is there."""
+        await receive()
+        await ANSWER.send(send, "bare")
 
 
 def prepared(model: Released) -> tuple[Any, dict[str, Any]]:
@@ -40,14 +61,7 @@ def prepared(model: Released) -> tuple[Any, dict[str, Any]]:
 async def serve(port: int, model: Released, *, with_session: bool) -> None:
     """Serve until the process is ended."""
     session, feeds = prepared(model)
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        if with_session:
-            session.run(OUTPUTS, feeds)
-        await send(HEAD)
-        await send(BODY)
-
+    app = Bare((lambda: session.run(OUTPUTS, feeds)) if with_session else lambda: None)
     listener = socket.socket()
     listener.bind(("127.0.0.1", port))
     await HttpServer(app, ServeConfig()).open(listener)

@@ -16,7 +16,7 @@ from aimass.serving.engine import Engine
 from aimass.serving.errors import ErrorAnswer, MethodNotAllowedError, RouteNotFoundError, answer_of
 from aimass.serving.logs import ERRORS_PER_SECOND, Throttle
 from aimass.serving.metrics import CONTENT_TYPE
-from aimass.serving.rest_predict import predict
+from aimass.serving.rest_predict import predict, predict_at_once
 from aimass.serving.rest_request import DisconnectedError, Headers, Receive, Request, Response, Scope, Send
 from aimass.serving.security import Tokens
 
@@ -33,6 +33,8 @@ class Route(NamedTuple):
     methods: tuple[str, ...] = ("GET", "HEAD")
     model: str = ""
     access: Access = "server"
+    at_once: Callable[[Engine, Request, bytes], Response | None] | None = None
+    """Answers a request without waiting, or returns None where `handler` has to."""
 
 
 async def metrics(engine: Engine, request: Request) -> Response:
@@ -82,7 +84,7 @@ def route(path: str) -> Route:
 def _of_model(parts: list[str]) -> Route | None:
     match parts:
         case ["predict", str(model)] if model:
-            return Route(predict, _POST, model, "model")
+            return Route(predict, _POST, model, "model", predict_at_once)
         case ["v2", "models", str(model), *rest] if model:
             return _of_protocol(model, rest)
         case ["aimass", "models", str(model), "labels"] if model:
@@ -130,7 +132,7 @@ class App:
         """Answer one request; nothing is raised."""
         if scope["type"] != "http":
             return
-        request = Request(scope, receive, self._limit)
+        request = Request(scope["method"], scope["path"], scope["query_string"], scope["headers"], receive, self._limit)
         try:
             found = route(request.path)
             request.model = found.model
@@ -143,6 +145,21 @@ class App:
         if self._access_log and random.random() < self._access_log:
             self._note(request, response.status)
         await response.send(send, request.id, head_only=request.method == "HEAD")
+
+    def at_once(self, request: Request, body: bytes) -> bytes | None:
+        """Return the whole answer to a request where that takes no waiting; None where `__call__` has to give it."""
+        if self._access_log or len(body) > self._limit:
+            return None
+        try:
+            found = route(request.path)
+            if found.at_once is None:
+                return None
+            request.model = found.model
+            self._admit(request, found)
+            response = found.at_once(self._engine, request, body)
+        except Exception as error:  # noqa: BLE001 - as above
+            response = self._refuse(request, error)
+        return None if response is None else response.wire(request.id)
 
     def _admit(self, request: Request, found: Route) -> None:
         if request.method not in found.methods:

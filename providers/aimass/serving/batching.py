@@ -24,6 +24,7 @@ from aimass.serving.config import ServeConfig
 from aimass.serving.errors import QueueFullError, TimedOutError
 from aimass.serving.loaded import Labels, LoadedModel, Probabilities
 from aimass.serving.metrics import Tally
+from aimass.serving.one_row import OneRow
 
 INLINE_MS = 0.5
 """Runs expected to take less stay in the event loop: a thread's round trip costs about as much."""
@@ -83,16 +84,31 @@ class Batcher:
         self._ran_this_turn = False
         self._singles = 0
 
+    def is_free(self, n_rows: int) -> bool:
+        """Return whether so many rows may be run at once, in the event loop."""
+        return not (self._is_crowded or self._is_scheduled or self._waiting) and self._is_cheap(n_rows)
+
     def run_at_once(self, block: Block) -> Scores | None:
         """Return probabilities and labels of the rows; None where the model is busy or slow: await `run` then."""
-        if self._is_crowded or self._is_scheduled or self._waiting or not self._is_cheap(block.n_rows):
+        if not self.is_free(block.n_rows):
             return None
+        self._note_turn()
+        return self._timed(block)
+
+    def run_row(self, row: OneRow) -> Scores:
+        """Do the same with one row in the model's own memory; the caller has asked whether the model `is_free`."""
+        self._note_turn()
+        start = time.perf_counter()
+        scores = self._loaded.run_row(row)
+        self._note_run(1, start)
+        return scores
+
+    def _note_turn(self) -> None:
         if self._ran_this_turn:
             self._is_crowded, self._singles = True, 0
         else:
             self._ran_this_turn = True
             self._loop.call_soon(self._end_turn)
-        return self._timed(block)
 
     async def run(self, block: Block, timeout_s: float) -> Scores:
         """Return probabilities and labels of the rows, in their turn.
@@ -217,14 +233,14 @@ class Batcher:
             return error
 
     def _timed(self, block: Block) -> Scores:
-        loaded = self._loaded
         start = time.perf_counter()
-        scores = loaded.run(block)
-        took_ms = (time.perf_counter() - start) * 1e3
-        n_rows = block.n_rows
-        loaded.costs.note(n_rows, took_ms)
-        self.tally.ran(n_rows)
+        scores = self._loaded.run(block)
+        self._note_run(block.n_rows, start)
         return scores
+
+    def _note_run(self, n_rows: int, start: float) -> None:
+        self._loaded.costs.note(n_rows, (time.perf_counter() - start) * 1e3)
+        self.tally.ran(n_rows)
 
     @staticmethod
     def _give(batch: list[_Waiting], scores: Scores | Exception) -> None:

@@ -108,7 +108,10 @@ class Journal(Protocol):
     """Takes answered requests on their way to the prediction log, and into the ring that shadow checks try."""
 
     def append(self, record: PredictionRecord) -> None:
-        """Note a request just before its answer is sent. Cheap, and never raises: what finds no room is counted."""
+        """Note a request just before its answer is sent. Cheap, and never raises: what finds no room is counted.
+
+        The memory of the record's block may be used anew as soon as this returns.
+        """
 
 
 class Control(Protocol):

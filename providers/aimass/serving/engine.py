@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from aimass.core.features.row_encoder import Block
-from aimass.serving.batching import Batcher, cores_of_worker
+from aimass.serving.batching import Batcher, Scores, cores_of_worker
 from aimass.serving.context import PredictionRecord, Resolved, WorkerContext
-from aimass.serving.errors import MalformedError, NotLoadedError, TimedOutError, UnavailableError
+from aimass.serving.errors import MalformedError, NotLoadedError, ServingError, TimedOutError, UnavailableError
 from aimass.serving.loaded import Labels, LoadedModel, Probabilities
 from aimass.serving.metrics import FLUSH_S, Metrics
 
@@ -95,13 +95,41 @@ class Engine:
                 scores = await batcher.run(block, context.config.request_timeout_s)
             finally:
                 loaded.in_flight -= n_rows
+        return self._answered(ask, resolved, batcher, block, scores)
+
+    def answer_at_once(self, ask: Ask, body: bytes) -> Answer | None:
+        """Return the answer to one row in JSON, where that takes no waiting; None elsewhere: await `answer` then.
+
+        None too for whatever is a mistake, which `answer` says; nothing was done then.
+        """
+        if self.context.draining:
+            return None
+        try:
+            resolved = self._resolve(ask)
+        except ServingError:
+            return None
+        loaded = resolved.loaded
+        batcher = loaded.batcher
+        if batcher is None or not batcher.is_free(1):
+            return None
+        row = loaded.take_row()
+        try:
+            if not loaded.reader.read(body, row):
+                return None
+            return self._answered(ask, resolved, batcher, row.block, batcher.run_row(row))
+        finally:
+            loaded.give_back(row)
+
+    def _answered(self, ask: Ask, resolved: Resolved, batcher: Batcher, block: Block, scores: Scores) -> Answer:
+        """Note an answer, and return it."""
         probability, label = scores
+        loaded = resolved.loaded
         took_s = time.perf_counter() - ask.started
         at = time.time()
         loaded.requests += 1
         loaded.last_request_at = at
-        batcher.tally.answered(ask.protocol, ask.token, n_rows, took_s)
-        context.journal.append(
+        batcher.tally.answered(ask.protocol, ask.token, block.n_rows, took_s)
+        self.context.journal.append(
             PredictionRecord(resolved, ask.request_id, at - took_s, took_s * 1e3, block, probability, label)
         )
         return Answer(resolved, probability, label)

@@ -14,11 +14,11 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from aimass.core.errors import CorruptDataError
-from aimass.core.features.canonical_rows import Feeds
 from aimass.core.features.raw import MASK_SUFFIX, RawColumn
 from aimass.core.features.row_encoder import Block, RowEncoder
 from aimass.core.reserved import NULL_STRING
 from aimass.serving.costs import Costs
+from aimass.serving.one_row import OneRow, RowReader
 
 if TYPE_CHECKING:
     from aimass.serving.batching import Batcher
@@ -59,6 +59,8 @@ class LoadedModel:
         Rows that it is answering now; a version drains until this is 0.
     costs : Costs
         What runs of each size take, measured by `warm` and by every batch since.
+    reader : RowReader
+        Reads requests of one row.
     headers : list of (bytes, bytes)
         What every answer over HTTP says of it.
     batcher : Batcher or None
@@ -84,7 +86,8 @@ class LoadedModel:
         # What `InferenceSession.run` calls after looking over the names and types of all inputs, which `load` has done
         # for good: with 30 inputs that look takes a sixth of the run of one row.
         self._run: Callable[..., tuple[Probabilities, Labels]] = self.session._sess.run
-        self._places: list[tuple[Block, Feeds]] = []
+        self._rows: list[OneRow] = []
+        self.reader = RowReader(self.encoder)
         self.headers = [(b"x-model-version", self.version.encode()), (b"x-model-digest", self.digest.encode())]
 
     @property
@@ -142,19 +145,31 @@ class LoadedModel:
         """Return the probabilities of class 1 and the labels, each of shape (n_rows,)."""
         if block.n_rows != 1:
             return self._run(OUTPUTS, self.encoder.feeds(block), None)
-        # Feeds of one row are made once and filled anew: 30 views take as long as the rest of encoding. Whoever has
-        # taken a place has it alone, since threads may run the model beside the event loop.
+        row = self.take_row()
         try:
-            place, feeds = self._places.pop()
-        except IndexError:
-            place = Block._make(np.empty_like(matrix) for matrix in block)
-            feeds = self.encoder.feeds(place)
-        for target, matrix in zip(place, block, strict=True):
-            target[...] = matrix
-        try:
-            return self._run(OUTPUTS, feeds, None)
+            row.copy(block)
+            return self.run_row(row)
         finally:
-            self._places.append((place, feeds))
+            self.give_back(row)
+
+    def run_row(self, row: OneRow) -> tuple[Probabilities, Labels]:
+        """Do the same with one row in memory that `take_row` gave."""
+        return self._run(OUTPUTS, row.feeds, None)
+
+    def take_row(self) -> OneRow:
+        """Return memory of one row, which the caller has alone until it gives it back.
+
+        Feeds of one row are made once and filled anew: 30 views take as long as the rest of encoding. Threads may run
+        the model beside the event loop, hence more than one.
+        """
+        try:
+            return self._rows.pop()
+        except IndexError:
+            return OneRow(self.encoder)
+
+    def give_back(self, row: OneRow) -> None:
+        """Take memory of one row back."""
+        self._rows.append(row)
 
     def warm(self) -> None:
         """Run the graph on rows without values, so that no request pays for first allocations; measures `costs`.

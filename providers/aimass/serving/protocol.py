@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from typing import Any, cast
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Protocol, cast
+from urllib.parse import unquote
 
+import httptools
 import msgspec
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from aimass.serving.app import App
 from aimass.serving.config import ServeConfig
 from aimass.serving.engine import new_request_id
+from aimass.serving.rest_request import Receive, Request, Scope, Send
 from aimass.serving.security import tls_context
 
 HEADERS_LIMIT = 64 * 1024
@@ -24,6 +28,19 @@ SWEEP_S = 0.5
 BACKLOG = 2048
 _HEAD = b"HTTP/1.1 "
 _INTERIM = b"HTTP/1.1 100 "
+
+
+class Application(Protocol):
+    """What answers requests."""
+
+    def at_once(self, request: Request, body: bytes) -> bytes | None:
+        """Return the whole answer, head and body, to a POST request that came in one piece.
+
+        None where that would take waiting, or is for `__call__` for any other reason; nothing was done then.
+        """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer any request, as ASGI has it."""
 
 
 class WholeAnswers:
@@ -40,6 +57,10 @@ class WholeAnswers:
         self._head = b""
         self.is_closing = transport.is_closing
         self.get_extra_info = transport.get_extra_info
+
+    def write_whole(self, data: bytes) -> None:
+        """Write a whole answer."""
+        self._transport.write(data)
 
     def write(self, data: bytes) -> None:
         """Keep back a head; write what comes after it together with it."""
@@ -62,18 +83,36 @@ class WholeAnswers:
         self._transport.close()
 
 
+class Held:
+    """What has come of a request that may be answered at once, and is kept from uvicorn until that is clear."""
+
+    __slots__ = ("body", "has_headers", "headers", "url")
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.has_headers = False
+        self.body: list[bytes] = []
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """A connection that ends when its client is too slow, sends too much before its body, or is one too many.
 
-    Instead of a timer for each request, it notes until when the client may take for what it sends now (`due`), and
-    `HttpServer` sweeps over all connections.
+    Instead of a timer for each request, it notes until when the client may take for what it sends now (`due`) and
+    until it sends again (`idle_until`), and `HttpServer` sweeps over all connections.
+
+    A request that came in one piece is offered to the application's `at_once` first: making a task for each costs
+    about as much as all else that HTTP costs. What `at_once` does not answer goes on to uvicorn as if it had just come.
     """
 
     options: ServeConfig
+    at_once: Callable[[Request, bytes], bytes | None]
     due = math.inf
+    idle_until = math.inf
     _answers: WholeAnswers
     _fed = 0
     _in_headers = True
+    _held: Held | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or say that there are too many."""
@@ -87,7 +126,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse, and stop a client whose headers do not end."""
         if self.transport.is_closing():
             return
+        self.idle_until = math.inf
         super().data_received(data)
+        if self._held is not None:
+            self._release(self._held)
         if self._in_headers:
             self._fed += len(data)
             if self._fed > HEADERS_LIMIT:
@@ -95,25 +137,93 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin to read a request."""
-        super().on_message_begin()
         self._in_headers, self._fed = True, 0
         self.due = self.loop.time() + self.options.header_timeout_s
+        if not self._is_answering() and not self.flow.write_paused:
+            self._held = Held()
+        else:
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Have the target, or a piece of it."""
+        if self._held is None:
+            super().on_url(url)
+        else:
+            self._held.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Have a header."""
+        if self._held is None:
+            super().on_header(name, value)
+        else:
+            self._held.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Begin to read its body."""
         self._in_headers = False
         self.due = self.loop.time() + self.options.body_timeout_s
-        super().on_headers_complete()
+        if self._held is None:
+            super().on_headers_complete()
+        else:
+            self._held.has_headers = True
+
+    def on_body(self, body: bytes) -> None:
+        """Have the body, or a piece of it."""
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held.body.append(body)
 
     def on_message_complete(self) -> None:
         """Have the whole request."""
         self.due = math.inf
+        held = self._held
+        if held is not None:
+            answer = self._try(held)
+            if answer is not None:
+                self._held = None
+                self._answers.write_whole(answer)
+                self._be_idle()
+                return
+            self._release(held)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Have sent the whole answer."""
+        """Have sent the whole answer: begin with the next request, where one waits."""
         self._answers.flush()
-        super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._be_idle()
+
+    def _be_idle(self) -> None:
+        self.idle_until = self.loop.time() + self.options.keep_alive_s
+
+    def _is_answering(self) -> bool:
+        return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
+
+    def _try(self, held: Held) -> bytes | None:
+        """Return the answer to a whole request, where it is of the plain kind and needs no waiting."""
+        parser = self.parser
+        if parser.get_method() != b"POST" or not parser.should_keep_alive() or parser.should_upgrade():
+            return None
+        path, query = _target(held.url)
+        return self.at_once(Request("POST", path, query, held.headers), b"".join(held.body))
+
+    def _release(self, held: Held) -> None:
+        """Give uvicorn what was held back."""
+        self._held = None
+        super().on_message_begin()
+        super().on_url(held.url)
+        for header in held.headers:
+            super().on_header(*header)
+        if held.has_headers:
+            super().on_headers_complete()
+        for piece in held.body:
+            super().on_body(piece)
 
     def send_400_response(self, msg: str) -> None:
         """Say in the documented form that this is not HTTP."""
@@ -142,13 +252,13 @@ class HttpServer:
 
     Parameters
     ----------
-    app : App
-        The application.
+    app : Application
+        What answers.
     options : ServeConfig
         Bounds, and TLS.
     """
 
-    def __init__(self, app: App, options: ServeConfig) -> None:
+    def __init__(self, app: Application, options: ServeConfig) -> None:
         self._options = options
         self._tls = tls_context(options)
         self._state = ServerState()
@@ -164,6 +274,7 @@ class HttpServer:
             timeout_keep_alive=cast("int", options.keep_alive_s),
         )
         self._config.load()
+        self._at_once = app.at_once
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -195,12 +306,23 @@ class HttpServer:
     def _connection(self) -> BoundedProtocol:
         connection = BoundedProtocol(self._config, self._state, {})
         connection.options = self._options
+        connection.at_once = self._at_once
         return connection
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        for connection in list(self._state.connections):
-            if now > cast("BoundedProtocol", connection).due:
-                cast("BoundedProtocol", connection).too_slow()
+        for each in list(self._state.connections):
+            connection = cast("BoundedProtocol", each)
+            if now > connection.due:
+                connection.too_slow()
+            elif now > connection.idle_until:
+                connection.transport.close()
         self._sweeping = loop.call_later(SWEEP_S, self._sweep)
+
+
+@lru_cache(maxsize=4096)
+def _target(url: bytes) -> tuple[str, bytes]:
+    """Return the path, decoded, and the query of a request's target; as uvicorn reads them."""
+    parsed = httptools.parse_url(url)
+    return unquote(parsed.path.decode("ascii")), parsed.query or b""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from aimass.serving.engine import new_request_id
 from aimass.serving.errors import MalformedError, MediaTypeError, TooLargeError
@@ -35,15 +36,19 @@ class Request:
 
     Parameters
     ----------
-    scope, receive
-        As ASGI hands them over.
+    method, path : str
+        As sent; the path is decoded.
+    query : bytes
+        As sent.
+    headers : iterable of (bytes, bytes)
+        By lower-case name.
+    receive : callable or None
+        Gives the body, as ASGI hands it over; None where nobody will ask for it.
     body_limit : int
         Largest body in bytes.
 
     Attributes
     ----------
-    method, path : str
-        As sent; the path is decoded.
     headers : dict of bytes to bytes
         By lower-case name; of a repeated one the last.
     id : str
@@ -56,18 +61,31 @@ class Request:
 
     __slots__ = ("_limit", "_query", "_receive", "headers", "id", "method", "model", "path", "started", "token")
 
-    def __init__(self, scope: Scope, receive: Receive, body_limit: int) -> None:
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        receive: Receive | None = None,
+        body_limit: int = 0,
+    ) -> None:
         self.started = time.perf_counter()
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.method = method
+        self.path = path
+        self.headers: dict[bytes, bytes] = dict(headers)
         given = self.headers.get(b"x-request-id")
         self.id = given.decode() if given is not None and _ID.fullmatch(given) else new_request_id()
         self.model = ""
         self.token = ""
-        self._query: bytes = scope["query_string"]
+        self._query = query
         self._receive = receive
         self._limit = body_limit
+
+    @property
+    def has_query(self) -> bool:
+        """Whether there are parameters."""
+        return bool(self._query)
 
     def text(self, header: bytes) -> str:
         """Return the header as text; empty where it was not sent."""
@@ -113,6 +131,7 @@ class Request:
         length = self.headers.get(b"content-length")
         if length is not None and int(length) > self._limit:
             raise self._too_large(f"{int(length)} bytes")
+        assert self._receive is not None
         message = await self._receive()
         body: bytes = message.get("body", b"")
         if message["type"] == "http.request" and not message.get("more_body"):
@@ -168,11 +187,19 @@ class Response:
 
     async def send(self, send: Send, request_id: str, *, head_only: bool = False) -> None:
         """Send it."""
-        headers = [
+        headers = self._all_headers(request_id)
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if head_only else self.body})
+
+    def wire(self, request_id: str) -> bytes:
+        """Return it as HTTP/1.1 has it."""
+        lines = [b"%b: %b\r\n" % header for header in self._all_headers(request_id)]
+        return b"".join([STATUS_LINE[self.status], *lines, b"\r\n", self.body])
+
+    def _all_headers(self, request_id: str) -> Headers:
+        return [
             (b"content-type", self.kind),
             (b"content-length", b"%d" % len(self.body)),
             (b"x-request-id", request_id.encode()),
             *self.headers,
         ]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if head_only else self.body})

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aimass.core.features.row_encoder import Block
 from aimass.serving.context import IndexEntry, PredictionRecord, Resolved
 from aimass.serving.errors import ModelNotFoundError, NotLoadedError, UnavailableError, VersionNotFoundError
 from aimass.serving.loaded import LoadedModel
@@ -93,8 +94,9 @@ class MemoryJournal:
         self.records: list[PredictionRecord] = []
 
     def append(self, record: PredictionRecord) -> None:
-        """Keep it."""
-        self.records.append(record)
+        """Keep it, with rows of its own."""
+        block = Block._make(matrix.copy() for matrix in record.block)
+        self.records.append(record._replace(block=block))
 
 
 class MemoryControl:

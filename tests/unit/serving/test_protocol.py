@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -18,7 +20,8 @@ from aimass.core.errors import ConfigError
 from aimass.serving.app import App
 from aimass.serving.config import ServeConfig
 from aimass.serving.protocol import HttpServer
-from aimass.serving.security import Tokens, tls_context
+from aimass.serving.rest_request import Receive, Scope, Send
+from aimass.serving.security import Token, Tokens, tls_context
 from tests.services.asking import Asked, load
 from tests.services.folder_registry import ROW
 
@@ -26,13 +29,36 @@ BODY = json.dumps({"rows": [ROW]}).encode()
 HEAD = b"POST /predict/late HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
 
+class Kept(asyncio.Transport):
+    """A transport that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_written = asyncio.Event()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+        self.is_written.set()
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
 class Wire:
     """A server on a real socket; `talk` sends bytes and returns what comes back until the server closes."""
 
-    def __init__(self, folder: Path, **options: Any) -> None:
+    def __init__(self, folder: Path, *, tokens: Tokens | None = None, app: type[App] = App, **options: Any) -> None:
         self.asked = Asked(**options)
         self.asked.table.put(load(folder))
-        self.server = HttpServer(App(self.asked.engine, Tokens()), self.asked.context.config)
+        self.app = app(self.asked.engine, tokens or Tokens())
+        self.server = HttpServer(self.app, self.asked.context.config)
         listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
         self.asked.run(self.server.open(listener))
@@ -49,6 +75,21 @@ class Wire:
                 writer.close()
 
         return self.asked.run(talk())
+
+    def feed(self, *pieces: bytes) -> bytes:
+        """Hand pieces to a connection, each by itself; return the answer."""
+
+        async def feed() -> bytes:
+            transport = Kept()
+            connection = self.server._connection()
+            connection.connection_made(transport)
+            for piece in pieces:
+                connection.data_received(piece)
+            await asyncio.wait_for(transport.is_written.wait(), 5)
+            connection.connection_lost(None)
+            return transport.written
+
+        return self.asked.run(feed())
 
     def close(self) -> None:
         self.asked.run(self.server.close(1.0))
@@ -79,6 +120,83 @@ def test_a_request_is_answered_and_an_idle_connection_ends(wire: Wire) -> None:
 
 def test_requests_may_follow_each_other_in_one_piece(wire: Wire) -> None:
     assert wire.talk((HEAD % len(BODY) + BODY) * 3).count(b"HTTP/1.1 200 OK") == 3
+
+
+class Counting(App):
+    """Counts what it was called for."""
+
+    calls = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.calls += 1
+        await super().__call__(scope, receive, send)
+
+
+@pytest.fixture
+def counting(tmp_path: Path) -> Iterator[tuple[Wire, Counting]]:
+    tokens = Tokens([Token("ann", hashlib.sha256(b"secret").hexdigest(), frozenset({"late"}))])
+    wire = Wire(tmp_path, tokens=tokens, app=Counting, keep_alive_s=0.3)
+    app = wire.app
+    assert isinstance(app, Counting)
+    wire.talk(whole())  # the first of a version makes its batcher
+    assert app.calls == 1
+    yield wire, app
+    wire.close()
+
+
+def whole(body: bytes = BODY, *headers: bytes) -> bytes:
+    more = b"\r\n".join((b"authorization: Bearer secret", b"x-request-id: r-1", *headers, b""))
+    return (HEAD % len(body)).replace(b"content-type", more + b"content-type") + body
+
+
+def test_an_answer_at_once_has_the_bytes_and_the_record_of_one_that_is_waited_for(
+    counting: tuple[Wire, Counting],
+) -> None:
+    wire, app = counting
+    at_once = wire.feed(whole())
+    assert app.calls == 1
+    assert at_once.startswith(b"HTTP/1.1 200 OK")
+    request = whole()
+    assert wire.feed(request[:40], request[40:-20], request[-20:]) == at_once
+    assert app.calls == 2
+    _, one, other = wire.asked.journal.records
+    assert [matrix.tolist() for matrix in one.block] == [matrix.tolist() for matrix in other.block]
+    assert one.probability.tolist() == other.probability.tolist()
+    assert (one.request_id, one.resolved) == (other.request_id, other.resolved)
+    counted = wire.asked.engine.metrics.snapshot()["late"]
+    assert (counted["requests"], counted["rows"], counted["errors"]) == (3, 3, 0)
+
+
+def test_requests_in_one_piece_are_answered_in_their_order_whichever_way(counting: tuple[Wire, Counting]) -> None:
+    wire, app = counting
+    requests = [whole().replace(b"r-1", b"r-%d" % number) for number in range(6)]
+    answer = wire.talk(b"".join(requests))
+    assert re.findall(rb"x-request-id: (r-\d)", answer) == [b"r-%d" % number for number in range(6)]
+    assert answer.count(b"HTTP/1.1 200 OK") == 6
+    assert 1 < app.calls < 7
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (whole().replace(b"secret", b"wrong"), 401),
+        (whole().replace(b"/predict/late", b"/predict/soon"), 403),
+        (whole().replace(b"application/json", b"text/plain"), 415),
+        (whole(b"nonsense"), 400),
+        (whole(json.dumps({"rows": [{**ROW, "distance": "far"}]}).encode()), 200),
+        (whole(json.dumps({"rows": [ROW, ROW]}).encode()), 200),
+        (whole().replace(b"/predict/late", b"/predict/late?version=1"), 200),
+        (whole().replace(b"/predict/late", b"/predict/l%61te"), 200),
+        (whole(BODY, b"connection: close"), 200),
+    ],
+)
+def test_what_is_not_plain_is_answered_as_if_it_had_come_in_pieces(
+    counting: tuple[Wire, Counting], sent: bytes, status: int
+) -> None:
+    wire, _ = counting
+    answer = wire.feed(sent)
+    assert answer.startswith(b"HTTP/1.1 %d" % status)
+    assert wire.feed(sent[:40], sent[40:]) == answer
 
 
 def test_an_answer_without_a_body_is_sent_too(wire: Wire) -> None:
