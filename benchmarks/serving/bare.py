@@ -1,7 +1,7 @@
 """What our HTTP server can do at most: a handler that runs the session on a prepared row, or only answers (echo).
 
-``python -m benchmarks.serving.bare <port> <model folder> <session|echo>``; the same server, one worker. Both answer at once, as
-our application does what takes no waiting: without a task for each request.
+``python -m benchmarks.serving.bare <port> <model folder> <session|echo>``; the same server, one worker. Both
+answer at once, as our application does where that takes no waiting: without a task for each request.
 """
 
 from __future__ import annotations
