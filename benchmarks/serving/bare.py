@@ -43,6 +43,9 @@ class Bare:
         self._run()
         return self._answer
 
+    def sent(self) -> None:
+        """Do nothing more."""
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer any other: the question whether it is there."""
         await receive()

@@ -161,6 +161,10 @@ class App:
             response = self._refuse(request, error)
         return None if response is None else response.wire(request.id)
 
+    def sent(self) -> None:
+        """Do what can wait until an answer at once is on its way."""
+        self._engine.count()
+
     def _admit(self, request: Request, found: Route) -> None:
         if request.method not in found.methods:
             raise MethodNotAllowedError(f"{request.path[:128]} does not take {request.method}", known=found.methods)

@@ -65,6 +65,8 @@ class Batcher:
 
     Attributes
     ----------
+    loaded, tally
+        As given.
     queued_rows : int
         Rows that wait or are being run, but for those that were run at once.
     """
@@ -72,7 +74,7 @@ class Batcher:
     def __init__(self, loaded: LoadedModel, config: ServeConfig, pool: Executor, tally: Tally) -> None:
         self.tally = tally
         self.queued_rows = 0
-        self._loaded = loaded
+        self.loaded = loaded
         self._config = config
         self._pool = pool
         self._loop = asyncio.get_running_loop()
@@ -96,12 +98,17 @@ class Batcher:
         return self._timed(block)
 
     def run_row(self, row: OneRow) -> Scores:
-        """Do the same with one row in the model's own memory; the caller has asked whether the model `is_free`."""
+        """Do the same with one row in the model's own memory; the caller has asked whether the model `is_free`.
+
+        `note_run` is the caller's, who does it once the answer is sent.
+        """
         self._note_turn()
-        start = time.perf_counter()
-        scores = self._loaded.run_row(row)
-        self._note_run(1, start)
-        return scores
+        return self.loaded.run_row(row)
+
+    def note_run(self, n_rows: int, took_s: float) -> None:
+        """Take in what a run took."""
+        self.loaded.costs.note(n_rows, took_s * 1e3)
+        self.tally.ran(n_rows)
 
     def _note_turn(self) -> None:
         if self._ran_this_turn:
@@ -130,7 +137,7 @@ class Batcher:
                 return await self._in_parts(block)
         except TimeoutError:
             raise TimedOutError(
-                f"{self._loaded.name} did not answer in {timeout_s:g} s",
+                f"{self.loaded.name} did not answer in {timeout_s:g} s",
                 hint="Send fewer rows at once, or ask again when the server is less busy",
                 retry_after_s=self._retry_after_s(),
             ) from None
@@ -138,7 +145,7 @@ class Batcher:
             self.queued_rows -= n_rows
 
     def _is_cheap(self, n_rows: int) -> bool:
-        return n_rows <= self._config.max_batch_rows and self._loaded.costs.of(n_rows) < INLINE_MS
+        return n_rows <= self._config.max_batch_rows and self.loaded.costs.of(n_rows) < INLINE_MS
 
     def _end_turn(self) -> None:
         self._ran_this_turn = False
@@ -147,14 +154,14 @@ class Batcher:
         # A request that is larger than the whole queue is let in when it is alone: it could never be answered else.
         if self.queued_rows and self.queued_rows + n_rows > self._config.queue_rows:
             raise QueueFullError(
-                f"{self.queued_rows} rows wait for {self._loaded.name} and {n_rows} more would be too many",
+                f"{self.queued_rows} rows wait for {self.loaded.name} and {n_rows} more would be too many",
                 expected=f"at most {self._config.queue_rows}",
                 hint="Ask again after the time in Retry-After",
                 retry_after_s=self._retry_after_s(),
             )
 
     def _retry_after_s(self) -> float:
-        return max(1.0, math.ceil(self.queued_rows * self._loaded.costs.row_ms / 1e3))
+        return max(1.0, math.ceil(self.queued_rows * self.loaded.costs.row_ms / 1e3))
 
     async def _in_parts(self, block: Block) -> Scores:
         """Submit a large request piece by piece, so that others come between."""
@@ -234,13 +241,9 @@ class Batcher:
 
     def _timed(self, block: Block) -> Scores:
         start = time.perf_counter()
-        scores = self._loaded.run(block)
-        self._note_run(block.n_rows, start)
+        scores = self.loaded.run(block)
+        self.note_run(block.n_rows, time.perf_counter() - start)
         return scores
-
-    def _note_run(self, n_rows: int, start: float) -> None:
-        self._loaded.costs.note(n_rows, (time.perf_counter() - start) * 1e3)
-        self.tally.ran(n_rows)
 
     @staticmethod
     def _give(batch: list[_Waiting], scores: Scores | Exception) -> None:

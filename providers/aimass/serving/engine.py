@@ -59,6 +59,7 @@ class Engine:
         self.metrics = Metrics(context.metrics_dir)
         self._pool = ThreadPoolExecutor(cores_of_worker(context.config.workers), thread_name_prefix="aimass-run")
         self._batchers: weakref.WeakSet[Batcher] = weakref.WeakSet()
+        self._uncounted: list[tuple[Ask, Batcher, float, float]] = []
         self._flushing: asyncio.TimerHandle | None = None
 
     async def answer(self, ask: Ask, block_of: Callable[[LoadedModel], Block]) -> Answer:
@@ -95,7 +96,10 @@ class Engine:
                 scores = await batcher.run(block, context.config.request_timeout_s)
             finally:
                 loaded.in_flight -= n_rows
-        return self._answered(ask, resolved, batcher, block, scores)
+        took_s = time.perf_counter() - ask.started
+        self._log(ask, resolved, block, scores, took_s)
+        self._count(ask, batcher, n_rows, took_s)
+        return Answer(resolved, *scores)
 
     def answer_at_once(self, ask: Ask, body: bytes) -> Answer | None:
         """Return the answer to one row in JSON, where that takes no waiting; None elsewhere: await `answer` then.
@@ -116,23 +120,31 @@ class Engine:
         try:
             if not loaded.reader.read(body, row):
                 return None
-            return self._answered(ask, resolved, batcher, row.block, batcher.run_row(row))
+            start = time.perf_counter()
+            probability, label = batcher.run_row(row)
+            end = time.perf_counter()
+            took_s = end - ask.started
+            self._log(ask, resolved, row.block, (probability, label), took_s)
         finally:
             loaded.give_back(row)
-
-    def _answered(self, ask: Ask, resolved: Resolved, batcher: Batcher, block: Block, scores: Scores) -> Answer:
-        """Note an answer, and return it."""
-        probability, label = scores
-        loaded = resolved.loaded
-        took_s = time.perf_counter() - ask.started
-        at = time.time()
-        loaded.requests += 1
-        loaded.last_request_at = at
-        batcher.tally.answered(ask.protocol, ask.token, block.n_rows, took_s)
-        self.context.journal.append(
-            PredictionRecord(resolved, ask.request_id, at - took_s, took_s * 1e3, block, probability, label)
-        )
+        self._uncounted.append((ask, batcher, end - start, took_s))
         return Answer(resolved, probability, label)
+
+    def count(self) -> None:
+        """Count what was answered at once; whoever sends these answers calls this when they are on their way."""
+        for ask, batcher, run_s, took_s in self._uncounted:
+            batcher.note_run(1, run_s)
+            self._count(ask, batcher, 1, took_s)
+        self._uncounted.clear()
+
+    def _log(self, ask: Ask, resolved: Resolved, block: Block, scores: Scores, took_s: float) -> None:
+        at = time.time() - took_s
+        self.context.journal.append(PredictionRecord(resolved, ask.request_id, at, took_s * 1e3, block, *scores))
+
+    def _count(self, ask: Ask, batcher: Batcher, n_rows: int, took_s: float) -> None:
+        batcher.tally.answered(ask.protocol, ask.token, n_rows, took_s)
+        batcher.loaded.requests += 1
+        batcher.loaded.last_request_at = time.time()
 
     async def resolve(self, ask: Ask) -> Resolved:
         """Return the version that answers, loaded where need be.
@@ -178,6 +190,7 @@ class Engine:
 
     def flush(self) -> None:
         """Hand over what was counted so far."""
+        self.count()
         self.metrics.flush(self.queued_rows())
 
     def stop(self) -> None:

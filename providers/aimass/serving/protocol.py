@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
@@ -38,6 +37,9 @@ class Application(Protocol):
 
         None where that would take waiting, or is for `__call__` for any other reason; nothing was done then.
         """
+
+    def sent(self) -> None:
+        """Do what could wait until such an answer was on its way."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer any request, as ASGI has it."""
@@ -106,7 +108,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     options: ServeConfig
-    at_once: Callable[[Request, bytes], bytes | None]
+    application: Application
     due = math.inf
     idle_until = math.inf
     _answers: WholeAnswers
@@ -183,6 +185,7 @@ class BoundedProtocol(HttpToolsProtocol):
             if answer is not None:
                 self._held = None
                 self._answers.write_whole(answer)
+                self.application.sent()
                 self._be_idle()
                 return
             self._release(held)
@@ -211,7 +214,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if parser.get_method() != b"POST" or not parser.should_keep_alive() or parser.should_upgrade():
             return None
         path, query = _target(held.url)
-        return self.at_once(Request("POST", path, query, held.headers), b"".join(held.body))
+        return self.application.at_once(Request("POST", path, query, held.headers), b"".join(held.body))
 
     def _release(self, held: Held) -> None:
         """Give uvicorn what was held back."""
@@ -274,7 +277,7 @@ class HttpServer:
             timeout_keep_alive=cast("int", options.keep_alive_s),
         )
         self._config.load()
-        self._at_once = app.at_once
+        self._application = app
         self._server: asyncio.Server | None = None
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -306,7 +309,7 @@ class HttpServer:
     def _connection(self) -> BoundedProtocol:
         connection = BoundedProtocol(self._config, self._state, {})
         connection.options = self._options
-        connection.at_once = self._at_once
+        connection.application = self._application
         return connection
 
     def _sweep(self) -> None:

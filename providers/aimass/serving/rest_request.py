@@ -187,19 +187,19 @@ class Response:
 
     async def send(self, send: Send, request_id: str, *, head_only: bool = False) -> None:
         """Send it."""
-        headers = self._all_headers(request_id)
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if head_only else self.body})
-
-    def wire(self, request_id: str) -> bytes:
-        """Return it as HTTP/1.1 has it."""
-        lines = [b"%b: %b\r\n" % header for header in self._all_headers(request_id)]
-        return b"".join([STATUS_LINE[self.status], *lines, b"\r\n", self.body])
-
-    def _all_headers(self, request_id: str) -> Headers:
-        return [
+        headers = [
             (b"content-type", self.kind),
             (b"content-length", b"%d" % len(self.body)),
             (b"x-request-id", request_id.encode()),
             *self.headers,
         ]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if head_only else self.body})
+
+    def wire(self, request_id: str) -> bytes:
+        """Return it as HTTP/1.1 has it."""
+        more = b"".join([b"%b: %b\r\n" % header for header in self.headers])
+        start, body = STATUS_LINE[self.status], self.body
+        return b"%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b" % (
+            start, self.kind, len(body), request_id.encode(), more, body,
+        )  # fmt: skip
