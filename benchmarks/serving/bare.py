@@ -38,7 +38,7 @@ class Bare:
         self._run = run
         self._answer = ANSWER.wire("bare")
 
-    def at_once(self, request: Request, body: bytes) -> bytes:
+    def at_once(self, request: Request, body: bytes, later: Callable[[bytes], None] | None) -> bytes:
         """Answer a request that came in one piece."""
         self._run()
         return self._answer

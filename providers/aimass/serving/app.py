@@ -17,7 +17,17 @@ from aimass.serving.errors import ErrorAnswer, MethodNotAllowedError, RouteNotFo
 from aimass.serving.logs import ERRORS_PER_SECOND, Throttle
 from aimass.serving.metrics import CONTENT_TYPE
 from aimass.serving.rest_predict import predict, predict_at_once
-from aimass.serving.rest_request import DisconnectedError, Headers, Receive, Request, Response, Scope, Send
+from aimass.serving.rest_request import (
+    LATER,
+    DisconnectedError,
+    Headers,
+    Later,
+    Receive,
+    Request,
+    Response,
+    Scope,
+    Send,
+)
 from aimass.serving.security import Tokens
 
 log = logging.getLogger(__name__)
@@ -33,8 +43,8 @@ class Route(NamedTuple):
     methods: tuple[str, ...] = ("GET", "HEAD")
     model: str = ""
     access: Access = "server"
-    at_once: Callable[[Engine, Request, bytes], Response | None] | None = None
-    """Answers a request without waiting, or returns None where `handler` has to."""
+    at_once: Callable[[Engine, Request, bytes, Later | None], Response | None] | None = None
+    """Answers a request without waiting; returns LATER where it will in a moment, and None where `handler` has to."""
 
 
 async def metrics(engine: Engine, request: Request) -> Response:
@@ -146,8 +156,8 @@ class App:
             self._note(request, response.status)
         await response.send(send, request.id, head_only=request.method == "HEAD")
 
-    def at_once(self, request: Request, body: bytes) -> bytes | None:
-        """Return the whole answer to a request where that takes no waiting; None where `__call__` has to give it."""
+    def at_once(self, request: Request, body: bytes, later: Callable[[bytes], None] | None) -> bytes | None:
+        """Return the whole answer to a request where that takes no waiting; see `protocol.Application`."""
         if self._access_log or len(body) > self._limit:
             return None
         try:
@@ -156,10 +166,17 @@ class App:
                 return None
             request.model = found.model
             self._admit(request, found)
-            response = found.at_once(self._engine, request, body)
+            finish = None if later is None else partial(self._finish, request, later)
+            response = found.at_once(self._engine, request, body, finish)
         except Exception as error:  # noqa: BLE001 - as above
             response = self._refuse(request, error)
-        return None if response is None else response.wire(request.id)
+        if response is None:
+            return None
+        return b"" if response is LATER else response.wire(request.id)
+
+    def _finish(self, request: Request, later: Callable[[bytes], None], outcome: Response | Exception) -> None:
+        response = self._refuse(request, outcome) if isinstance(outcome, Exception) else outcome
+        later(response.wire(request.id))
 
     def sent(self) -> None:
         """Do what can wait until an answer at once is on its way."""

@@ -15,7 +15,7 @@ import os
 import time
 from collections import deque
 from concurrent.futures import Executor
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -44,9 +44,22 @@ def cores_of_worker(workers: int) -> int:
     return min(max(1, cores // workers), MOST_RUNS)
 
 
+class Reply(Protocol):
+    """What a request waits with; a future is one."""
+
+    def done(self) -> bool:
+        """Return whether nobody waits any more."""
+
+    def set_result(self, scores: Scores, /) -> None:
+        """Take probabilities and labels of the request's rows."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """Take what came instead."""
+
+
 class _Waiting(NamedTuple):
     block: Block
-    result: asyncio.Future[Scores]
+    result: Reply
 
 
 class Batcher:
@@ -117,6 +130,15 @@ class Batcher:
             self._ran_this_turn = True
             self._loop.call_soon(self._end_turn)
 
+    def takes(self, n_rows: int) -> bool:
+        """Return whether `submit` takes so many rows: they are run soon, and there is room for them."""
+        return self._is_soon(n_rows) and not (self.queued_rows and self.queued_rows + n_rows > self._config.queue_rows)
+
+    def submit(self, block: Block, reply: Reply) -> None:
+        """Have the rows run with what else waits in the next turn of the loop; the caller keeps `queued_rows`."""
+        self._waiting.append(_Waiting(block, reply))
+        self._schedule()
+
     async def run(self, block: Block, timeout_s: float) -> Scores:
         """Return probabilities and labels of the rows, in their turn.
 
@@ -131,8 +153,8 @@ class Batcher:
         self._admit(n_rows)
         self.queued_rows += n_rows
         try:
-            if not self._running and not self._config.batch_wait_ms and self._is_cheap(n_rows):
-                return await self._submit(block)  # in the next turn of the loop: no need to watch the time
+            if self._is_soon(n_rows):
+                return await self._submit(block)
             async with asyncio.timeout(timeout_s):
                 return await self._in_parts(block)
         except TimeoutError:
@@ -146,6 +168,10 @@ class Batcher:
 
     def _is_cheap(self, n_rows: int) -> bool:
         return n_rows <= self._config.max_batch_rows and self.loaded.costs.of(n_rows) < INLINE_MS
+
+    def _is_soon(self, n_rows: int) -> bool:
+        # In the next turn of the loop: no need to watch the time.
+        return not self._running and not self._config.batch_wait_ms and self._is_cheap(n_rows)
 
     def _end_turn(self) -> None:
         self._ran_this_turn = False

@@ -17,6 +17,7 @@ from aimass.serving.context import PredictionRecord, Resolved, WorkerContext
 from aimass.serving.errors import MalformedError, NotLoadedError, ServingError, TimedOutError, UnavailableError
 from aimass.serving.loaded import Labels, LoadedModel, Probabilities
 from aimass.serving.metrics import FLUSH_S, Metrics
+from aimass.serving.one_row import OneRow
 
 
 class Ask(NamedTuple):
@@ -106,16 +107,11 @@ class Engine:
 
         None too for whatever is a mistake, which `answer` says; nothing was done then.
         """
-        if self.context.draining:
+        found = self._ready(ask)
+        if found is None or not found[1].is_free(1):
             return None
-        try:
-            resolved = self._resolve(ask)
-        except ServingError:
-            return None
+        resolved, batcher = found
         loaded = resolved.loaded
-        batcher = loaded.batcher
-        if batcher is None or not batcher.is_free(1):
-            return None
         row = loaded.take_row()
         try:
             if not loaded.reader.read(body, row):
@@ -130,12 +126,39 @@ class Engine:
         self._uncounted.append((ask, batcher, end - start, took_s))
         return Answer(resolved, probability, label)
 
+    def answer_in_turn(self, ask: Ask, body: bytes, done: Callable[[Answer | Exception], None]) -> bool:
+        """Do the same beside others: `done` is called with the answer within a turn of the loop or two.
+
+        Returns False where nothing was done, as `answer_at_once` returns None.
+        """
+        found = self._ready(ask)
+        if found is None or not found[1].takes(1):
+            return False
+        resolved, batcher = found
+        row = resolved.loaded.take_row()
+        if not resolved.loaded.reader.read(body, row):
+            resolved.loaded.give_back(row)
+            return False
+        batcher.submit(row.block, _Turn(self, ask, resolved, batcher, row, done))
+        return True
+
     def count(self) -> None:
         """Count what was answered at once; whoever sends these answers calls this when they are on their way."""
         for ask, batcher, run_s, took_s in self._uncounted:
             batcher.note_run(1, run_s)
             self._count(ask, batcher, 1, took_s)
         self._uncounted.clear()
+
+    def _ready(self, ask: Ask) -> tuple[Resolved, Batcher] | None:
+        """Return the version that answers and its batcher; None where it has none yet, or an error is to be told."""
+        if self.context.draining:
+            return None
+        try:
+            resolved = self._resolve(ask)
+        except ServingError:
+            return None
+        batcher = resolved.loaded.batcher
+        return None if batcher is None else (resolved, batcher)
 
     def _log(self, ask: Ask, resolved: Resolved, block: Block, scores: Scores, took_s: float) -> None:
         at = time.time() - took_s
@@ -204,6 +227,52 @@ class Engine:
         loaded.batcher = Batcher(loaded, self.context.config, self._pool, self.metrics.tally(loaded))
         self._batchers.add(loaded.batcher)  # a version that leaves memory takes its batcher with it
         return loaded.batcher
+
+
+class _Turn:
+    """A row that waits for its turn (see `batching.Reply`)."""
+
+    __slots__ = ("_ask", "_batcher", "_done", "_engine", "_resolved", "_row")
+
+    def __init__(
+        self,
+        engine: Engine,
+        ask: Ask,
+        resolved: Resolved,
+        batcher: Batcher,
+        row: OneRow,
+        done: Callable[[Answer | Exception], None],
+    ) -> None:
+        self._engine = engine
+        self._ask = ask
+        self._resolved = resolved
+        self._batcher = batcher
+        self._row = row
+        self._done = done
+        batcher.queued_rows += 1
+        resolved.loaded.in_flight += 1
+
+    def done(self) -> bool:
+        """Return False: it waits to the end."""
+        return False
+
+    def set_result(self, scores: Scores) -> None:
+        """Answer."""
+        took_s = time.perf_counter() - self._ask.started
+        self._engine._log(self._ask, self._resolved, self._row.block, scores, took_s)
+        self._end(Answer(self._resolved, *scores))
+        self._engine._count(self._ask, self._batcher, 1, took_s)
+
+    def set_exception(self, error: Exception) -> None:
+        """Tell of it."""
+        self._end(error)
+
+    def _end(self, outcome: Answer | Exception) -> None:
+        loaded = self._resolved.loaded
+        loaded.give_back(self._row)
+        self._batcher.queued_rows -= 1
+        loaded.in_flight -= 1
+        self._done(outcome)
 
 
 _SERVER = secrets.token_hex(8)

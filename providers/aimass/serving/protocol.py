@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Protocol, cast
 from urllib.parse import unquote
@@ -32,10 +33,11 @@ _INTERIM = b"HTTP/1.1 100 "
 class Application(Protocol):
     """What answers requests."""
 
-    def at_once(self, request: Request, body: bytes) -> bytes | None:
+    def at_once(self, request: Request, body: bytes, later: Callable[[bytes], None] | None) -> bytes | None:
         """Return the whole answer, head and body, to a POST request that came in one piece.
 
-        None where that would take waiting, or is for `__call__` for any other reason; nothing was done then.
+        Returns nothing (``b""``) where `later` gets it, once, within a turn of the loop or two. None where it would
+        take more waiting, or is for `__call__` for any other reason; nothing was done then.
         """
 
     def sent(self) -> None:
@@ -115,6 +117,10 @@ class BoundedProtocol(HttpToolsProtocol):
     _fed = 0
     _in_headers = True
     _held: Held | None = None
+    _chunk = b""
+    _early = b""
+    is_replying = False
+    _ends = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or say that there are too many."""
@@ -128,7 +134,11 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse, and stop a client whose headers do not end."""
         if self.transport.is_closing():
             return
+        if self.is_replying:
+            self._keep(data)
+            return
         self.idle_until = math.inf
+        self._chunk = data
         super().data_received(data)
         if self._held is not None:
             self._release(self._held)
@@ -184,9 +194,10 @@ class BoundedProtocol(HttpToolsProtocol):
             answer = self._try(held)
             if answer is not None:
                 self._held = None
-                self._answers.write_whole(answer)
-                self.application.sent()
-                self._be_idle()
+                if answer:
+                    self._write(answer)
+                else:
+                    self.is_replying = True
                 return
             self._release(held)
         super().on_message_complete()
@@ -214,7 +225,42 @@ class BoundedProtocol(HttpToolsProtocol):
         if parser.get_method() != b"POST" or not parser.should_keep_alive() or parser.should_upgrade():
             return None
         path, query = _target(held.url)
-        return self.application.at_once(Request("POST", path, query, held.headers), b"".join(held.body))
+        body = b"".join(held.body)
+        # Where something follows in the same piece, it would be parsed before the answer is there.
+        is_last = self._chunk.find(b"\r\n\r\n") + 4 + len(body) == len(self._chunk)
+        request = Request("POST", path, query, held.headers)
+        return self.application.at_once(request, body, self._reply if is_last else None)
+
+    def _write(self, answer: bytes) -> None:
+        self._answers.write_whole(answer)
+        self.application.sent()
+        self._be_idle()
+
+    def _reply(self, answer: bytes) -> None:
+        """Write an answer that was to come later, and go on with what came meanwhile."""
+        self.is_replying = False
+        if self.transport.is_closing():
+            return
+        if self._ends:
+            self._write(answer.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n", 1))
+            self.transport.close()
+            return
+        self._write(answer)
+        if self._early:
+            early, self._early = self._early, b""
+            self.flow.resume_reading()
+            self.data_received(early)
+
+    def _keep(self, data: bytes) -> None:
+        self._early += data
+        self.flow.pause_reading()
+
+    def shutdown(self) -> None:
+        """End once what is being answered is."""
+        if self.is_replying:
+            self._ends = True
+        else:
+            super().shutdown()
 
     def _release(self, held: Held) -> None:
         """Give uvicorn what was held back."""
@@ -298,6 +344,8 @@ class HttpServer:
             async with asyncio.timeout(timeout_s):
                 while self._state.tasks:
                     await asyncio.wait(self._state.tasks)
+                while any(cast("BoundedProtocol", each).is_replying for each in self._state.connections):
+                    await asyncio.sleep(0)
         except TimeoutError:
             for task in self._state.tasks:
                 task.cancel()

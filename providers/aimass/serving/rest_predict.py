@@ -16,7 +16,7 @@ from aimass.serving.context import Resolved
 from aimass.serving.engine import Answer, Ask, Engine
 from aimass.serving.errors import InvalidRowsError, MalformedError, ServingError
 from aimass.serving.loaded import LoadedModel
-from aimass.serving.rest_request import Headers, Request, Response
+from aimass.serving.rest_request import LATER, Headers, Later, Request, Response
 
 Cell = None | bool | int | float | str
 FORM = '{"rows": [{"<column>": <value>, …}, …]}, every value null, true, false, a number or a text'
@@ -72,13 +72,30 @@ async def predict(engine: Engine, request: Request) -> Response:
     return _response(await engine.answer(ask, block_of), request)
 
 
-def predict_at_once(engine: Engine, request: Request, body: bytes) -> Response | None:
-    """Answer one row where that takes no waiting; None elsewhere, and for any mistake: `predict` answers then."""
+def predict_at_once(engine: Engine, request: Request, body: bytes, later: Later | None) -> Response | None:
+    """Answer one row where that takes no waiting, or `later` a turn of the loop at most (returns LATER).
+
+    Returns None elsewhere, and for any mistake: `predict` answers then.
+    """
     if request.has_query:
         return None
     request.check_json()
-    answer = engine.answer_at_once(_ask(request), body)
-    return None if answer is None else _response(answer, request)
+    ask = _ask(request)
+    answer = engine.answer_at_once(ask, body)
+    if answer is not None:
+        return _response(answer, request)
+    if later is None:
+        return None
+
+    def done(outcome: Answer | Exception) -> None:
+        found: Response | Exception
+        try:
+            found = outcome if isinstance(outcome, Exception) else _response(outcome, request)
+        except Exception as error:  # noqa: BLE001 - the others of the batch are not to suffer
+            found = error
+        later(found)
+
+    return LATER if engine.answer_in_turn(ask, body, done) else None
 
 
 def _ask(request: Request, version: str | None = None, alias: str | None = None) -> Ask:

@@ -203,3 +203,10 @@ class Response:
         return b"%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n%b" % (
             start, self.kind, len(body), request_id.encode(), more, body,
         )  # fmt: skip
+
+
+LATER = Response(b"")
+"""Stands for an answer that is handed over in a moment."""
+
+Later = Callable[[Response | Exception], None]
+"""Takes that answer, or what came instead."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 import re
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from aimass.core.errors import ConfigError
 from aimass.serving.app import App
 from aimass.serving.config import ServeConfig
-from aimass.serving.protocol import HttpServer
+from aimass.serving.protocol import BoundedProtocol, HttpServer
 from aimass.serving.rest_request import Receive, Scope, Send
 from aimass.serving.security import Token, Tokens, tls_context
 from tests.services.asking import Asked, load
@@ -36,15 +37,19 @@ class Kept(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.is_written = asyncio.Event()
+        self.is_closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
         self.is_written.set()
 
     def is_closing(self) -> bool:
-        return False
+        return self.is_closed
 
     def close(self) -> None:
+        self.is_closed = True
+
+    def pause_reading(self) -> None:
         pass
 
     def resume_reading(self) -> None:
@@ -91,6 +96,27 @@ class Wire:
 
         return self.asked.run(feed())
 
+    def crowd(self, *requests: bytes, then: Callable[[BoundedProtocol], None] = lambda _: None) -> list[bytes]:
+        """Hand each to a connection of its own, all in one turn of the loop; return the answers.
+
+        `then` is called with each connection in the same turn.
+        """
+
+        async def crowd() -> list[bytes]:
+            transports = [Kept() for _ in requests]
+            for transport, request in zip(transports, requests, strict=True):
+                connection = self.server._connection()
+                connection.connection_made(transport)
+                connection.data_received(request)
+                then(connection)
+            for transport in transports:
+                await asyncio.wait_for(transport.is_written.wait(), 5)
+            await asyncio.sleep(0)
+            self.closed = [transport.is_closed for transport in transports]
+            return [transport.written for transport in transports]
+
+        return self.asked.run(crowd())
+
     def close(self) -> None:
         self.asked.run(self.server.close(1.0))
         self.asked.close()
@@ -133,7 +159,13 @@ class Counting(App):
 
 
 @pytest.fixture
-def counting(tmp_path: Path) -> Iterator[tuple[Wire, Counting]]:
+def always_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every run stay in the event loop, however slow the machine is."""
+    monkeypatch.setattr("aimass.serving.batching.INLINE_MS", math.inf)
+
+
+@pytest.fixture
+def counting(tmp_path: Path, always_cheap: None) -> Iterator[tuple[Wire, Counting]]:
     tokens = Tokens([Token("ann", hashlib.sha256(b"secret").hexdigest(), frozenset({"late"}))])
     wire = Wire(tmp_path, tokens=tokens, app=Counting, keep_alive_s=0.3)
     app = wire.app
@@ -165,6 +197,60 @@ def test_an_answer_at_once_has_the_bytes_and_the_record_of_one_that_is_waited_fo
     assert (one.request_id, one.resolved) == (other.request_id, other.resolved)
     counted = wire.asked.engine.metrics.snapshot()["late"]
     assert (counted["requests"], counted["rows"], counted["errors"]) == (3, 3, 0)
+
+
+def test_requests_of_one_turn_share_runs_and_are_answered_as_alone(counting: tuple[Wire, Counting]) -> None:
+    wire, app = counting
+    bodies = [json.dumps({"rows": [{**ROW, "distance": number / 3}]}).encode() for number in range(12)]
+    alone = [wire.feed(whole(body)) for body in bodies]
+    for _ in range(2):
+        assert wire.crowd(*map(whole, bodies)) == alone
+    assert app.calls == 1
+    loaded = wire.asked.table.resolve("late").loaded
+    assert loaded.batcher is not None
+    assert sum(loaded.batcher.tally.batches) < 12 * 3
+    assert (loaded.in_flight, loaded.requests, wire.asked.engine.queued_rows()) == (0, 37, {"late": 0})
+    records = wire.asked.journal.records
+    assert [record.block.floats[0, 0] for record in records[1:]] == [number / 3 for number in range(12)] * 3
+
+
+def test_what_follows_before_the_answer_is_kept_until_then(counting: tuple[Wire, Counting]) -> None:
+    wire, _ = counting
+    answers = wire.crowd(*[whole()] * 4, then=lambda each: each.data_received(whole().replace(b"r-1", b"r-2")))
+    for answer in answers:
+        assert re.findall(rb"x-request-id: (r-\d)", answer) == [b"r-1", b"r-2"]
+
+
+def test_a_connection_ends_after_the_answer_that_it_waits_for(counting: tuple[Wire, Counting]) -> None:
+    wire, app = counting
+    wire.crowd(*[whole()] * 3)
+    answers = wire.crowd(*[whole()] * 3, then=lambda each: each.shutdown())
+    assert [answer.count(b"connection: close") for answer in answers] == [1, 1, 1]
+    assert wire.closed == [True] * 3
+    assert app.calls == 1
+
+
+def test_a_shared_run_that_fails_fails_each_of_its_requests(
+    counting: tuple[Wire, Counting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire, app = counting
+    loaded = wire.asked.table.resolve("late").loaded
+    wire.crowd(*[whole()] * 3)
+    monkeypatch.setattr(loaded, "session", None)
+    monkeypatch.setattr(loaded, "_run", None)
+    assert [refusal(answer) for answer in wire.crowd(*[whole()] * 3)] == [(500, "internal")] * 3
+    assert (app.calls, loaded.in_flight, wire.asked.engine.queued_rows()) == (1, 0, {"late": 0})
+
+
+def test_a_queue_without_room_refuses_what_comes_at_once_too(tmp_path: Path, always_cheap: None) -> None:
+    wire = Wire(tmp_path, queue_rows=2)
+    try:
+        wire.feed(whole())
+        wire.crowd(*[whole()] * 3)
+        answers = wire.crowd(*[whole()] * 5)
+        assert {answer[9:12] for answer in answers} == {b"200", b"429"}
+    finally:
+        wire.close()
 
 
 def test_requests_in_one_piece_are_answered_in_their_order_whichever_way(counting: tuple[Wire, Counting]) -> None:
