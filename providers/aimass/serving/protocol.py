@@ -141,7 +141,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._chunk = data
         super().data_received(data)
         if self._held is not None:
-            self._release(self._held)
+            self._release_unfinished(self._held)
         if self._in_headers:
             self._fed += len(data)
             if self._fed > HEADERS_LIMIT:
@@ -222,7 +222,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _try(self, held: Held) -> bytes | None:
         """Return the answer to a whole request, where it is of the plain kind and needs no waiting."""
         parser = self.parser
-        if parser.get_method() != b"POST" or not parser.should_keep_alive() or parser.should_upgrade():
+        is_plain = parser.get_method() == b"POST" and parser.should_keep_alive() and not parser.should_upgrade()
+        if not is_plain or self.transport.is_closing():
             return None
         path, query = _target(held.url)
         body = b"".join(held.body)
@@ -261,6 +262,15 @@ class BoundedProtocol(HttpToolsProtocol):
             self._ends = True
         else:
             super().shutdown()
+
+    def _release_unfinished(self, held: Held) -> None:
+        if self.transport.is_closing():
+            self._held = None
+            return
+        try:
+            self._release(held)
+        except Exception:  # noqa: BLE001 - the parser, which calls `_release` else, takes any error as this one too
+            self.send_400_response("Invalid HTTP request received.")
 
     def _release(self, held: Held) -> None:
         """Give uvicorn what was held back."""

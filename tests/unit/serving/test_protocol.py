@@ -311,6 +311,8 @@ def test_a_client_that_waits_for_leave_to_send_gets_it(wire: Wire) -> None:
         (b"POST /predict/late HTTP/1.1\r\nhost:", (408, "slow_body")),
         (HEAD % len(BODY) + BODY[:-1], (408, "slow_body")),
         (b"nonsense\r\n\r\n", (400, "malformed")),
+        (HEAD.replace(b"late", b"\xe9") % 5, (400, "malformed")),
+        (HEAD.replace(b"late", b"\xe9") % 5 + b"12345", (400, "malformed")),
         (b"GET /v2 HTTP/1.1\r\nx: " + b"a" * 70_000, (431, "headers_too_large")),
     ],
 )
