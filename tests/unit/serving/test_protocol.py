@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import math
 import re
@@ -16,6 +17,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from aimass.core.errors import ConfigError
 from aimass.serving.app import App
@@ -260,6 +263,34 @@ def test_requests_in_one_piece_are_answered_in_their_order_whichever_way(countin
     assert re.findall(rb"x-request-id: (r-\d)", answer) == [b"r-%d" % number for number in range(6)]
     assert answer.count(b"HTTP/1.1 200 OK") == 6
     assert 1 < app.calls < 7
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(1, 5 * len(whole()) - 1), max_size=8), turns=st.lists(st.booleans(), min_size=9))
+def test_wherever_requests_are_cut_each_is_answered_once_in_its_order(
+    counting: tuple[Wire, Counting], cuts: list[int], turns: list[bool]
+) -> None:
+    wire, _ = counting
+    stream = b"".join(whole().replace(b"r-1", b"r-%d" % number) for number in range(5))
+    places = [0, *sorted(set(cuts)), len(stream)]
+
+    async def feed() -> bytes:
+        transport = Kept()
+        connection = wire.server._connection()
+        connection.connection_made(transport)
+        for (start, stop), turn in zip(itertools.pairwise(places), turns, strict=False):
+            connection.data_received(stream[start:stop])
+            if turn:
+                await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            while transport.written.count(b"HTTP/1.1 200 OK") < 5:
+                await asyncio.sleep(0)
+        connection.connection_lost(None)
+        return transport.written
+
+    before = len(wire.asked.journal.records)
+    assert re.findall(rb"x-request-id: (r-\d)", wire.asked.run(feed())) == [b"r-%d" % number for number in range(5)]
+    assert [record.request_id for record in wire.asked.journal.records[before:]] == [f"r-{n}" for n in range(5)]
 
 
 @pytest.mark.parametrize(
