@@ -194,10 +194,19 @@ class Batcher:
         size, n_rows = self._config.max_batch_rows, block.n_rows
         if n_rows <= size:
             return await self._submit(block)
-        parts = [block.part(start, start + size) for start in range(0, n_rows, size)]
         scores: list[Scores] = []
-        for start in range(0, len(parts), self._runs):
-            scores += await asyncio.gather(*map(self._submit, parts[start : start + self._runs]))
+        pending: deque[asyncio.Future[Scores]] = deque()
+        try:
+            for start in range(0, n_rows, size):
+                if len(pending) > self._runs:  # one waits, so that no thread does
+                    scores.append(await pending.popleft())
+                pending.append(self._submit(block.part(start, start + size)))
+            while pending:
+                scores.append(await pending.popleft())
+        finally:
+            for each in pending:
+                if not each.cancel():
+                    each.exception()  # the first one was raised
         return np.concatenate([part[0] for part in scores]), np.concatenate([part[1] for part in scores])
 
     def _submit(self, block: Block) -> asyncio.Future[Scores]:

@@ -161,5 +161,8 @@ def test_a_run_that_fails_fails_its_requests_only(asked: Asked) -> None:
     held.go.set()
     held.fails = True
     assert asked.predict(ROW).status_code == 500
+    assert asked.predict(*ROWS[:20]).status_code == 500
     held.fails = False
     assert asked.predict(ROW).status_code == 200
+    assert asked.predict(*ROWS[:20]).status_code == 200
+    assert asked.engine.queued_rows() == {"late": 0}
