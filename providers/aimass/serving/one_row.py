@@ -25,7 +25,7 @@ _Float = Annotated[float, msgspec.Meta(gt=-(2.0**63), lt=2.0**63)]
 """Beyond that range it matters whether the number was whole; only the encoder sees that."""
 _Int = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
-KNOWN_TEXTS: Final = 4096
+KNOWN_TEXTS: Final = 1024
 """Texts of a column whose canonical form is remembered."""
 LONGEST_KNOWN: Final = 64
 
