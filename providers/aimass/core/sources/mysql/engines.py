@@ -1,4 +1,4 @@
-"""The client libraries that fetch rows: connectorx, and mysql-connector-python in pure Python.
+"""The client libraries that fetch rows: connectorx, and mysql-connector-python, of which rows are decoded by us.
 
 Both are given the same statements, which ask for values that are the same in MySQL's text and binary protocols.
 """
@@ -10,8 +10,8 @@ import ctypes
 import importlib.util
 import os
 import re
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import pyarrow as pa
 
@@ -19,6 +19,7 @@ from aimass.core.errors import CorruptDataError, MissingDependencyError
 from aimass.core.sources.mysql.connection import MySqlConnection
 from aimass.core.sources.mysql.readers import Threads
 from aimass.core.sources.mysql.sessions import SESSION, server_error, session, translated_errors
+from aimass.core.sources.mysql.text_protocol import text_rows
 
 if TYPE_CHECKING:
     from mysql.connector.connection import MySQLConnection
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 EngineName = Literal["auto", "connectorx", "connector"]
 
 HEAPS = 4
+ROWS_PER_TABLE, BYTES_PER_TABLE = 65_536, 16 << 20
 _M_ARENA_MAX = -8  # of malloc.h
 
 
@@ -121,26 +123,13 @@ class ConnectorEngine:
         if self._opened is None:
             with session(self._connection) as opened:
                 return ConnectorEngine(self._connection, opened).fetch(statement)
-        with translated_errors(self._connection), contextlib.closing(self._opened.cursor(raw=True)) as cursor:
-            cursor.execute(statement)
-            return _table(cursor.column_names, cursor.fetchall())
+        return pa.concat_tables(self.stream(statement, rows=ROWS_PER_TABLE, size_bytes=BYTES_PER_TABLE))
 
     def stream(self, statement: str, *, rows: int, size_bytes: int) -> Iterator[pa.Table]:
-        """Yield all rows as the server sends them, until `rows` of them or `size_bytes` at a time."""
+        """Yield all rows as the server sends them, until `rows` of them or `size_bytes` at a time; if none, no rows."""
         assert self._opened is not None
         with translated_errors(self._connection):
-            cursor = self._opened.cursor(raw=True, buffered=False)
-            cursor.execute(statement)
-            found: list[Sequence[Any]] = []
-            held = 0
-            for row in cast("Iterator[Sequence[bytes | None]]", cursor):
-                found.append(row)
-                held += sum(len(value) for value in row if value is not None)
-                if len(found) >= rows or held >= size_bytes:
-                    yield _table(cursor.column_names, found)
-                    found, held = [], 0
-            if found:
-                yield _table(cursor.column_names, found)
+            yield from text_rows(self._opened, statement, rows=rows, size_bytes=size_bytes)
 
 
 def connectorx_is_installed() -> bool:
@@ -167,8 +156,3 @@ def make_engine(name: EngineName, connection: MySqlConnection) -> Engine:
     if name != "connector" and connectorx_is_installed():
         return ConnectorxEngine(connection)
     return ConnectorEngine(connection)
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
-    columns = zip(*rows, strict=True) if rows else [[] for _ in names]
-    return pa.table([pa.array(values, pa.large_binary()) for values in columns], names=list(names))

@@ -59,7 +59,7 @@ class MySqlSettings(settings.Settings):
     engine: Annotated[EngineName, OUTSIDE_KEY] = Field(
         default="auto",
         description="The client library. auto: connectorx where it is installed; a snapshot and a table without a key "
-        "are read by connector (mysql-connector-python), which is ten times slower.",
+        "are read by connector (mysql-connector-python), which is three times slower.",
     )
     readers: Annotated[int, OUTSIDE_KEY] = Field(
         default=2, ge=1, le=32, description="How many connections read at a time."
