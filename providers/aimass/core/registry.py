@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
@@ -65,6 +66,12 @@ class Registry(Generic[T]):
     def _known(self) -> dict[str, str]:
         if not self._entry_points_read:
             self._entry_points_read = True
-            for entry in entry_points(group=f"aimass.{self.family}"):
+            for entry in _entry_points().select(group=f"aimass.{self.family}"):
                 self.register(entry.name, entry.value)
         return self._addresses
+
+
+@functools.cache
+def _entry_points() -> Any:
+    """Return those of all installed packages: to look through hundreds for each family costs every task time."""
+    return entry_points()
