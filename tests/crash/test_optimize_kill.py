@@ -25,7 +25,7 @@ POINTS = {
 }
 TRIALS = 6
 SEEDS = 2
-LONGEST_TASK_S = 1.5
+LONGEST_TASK_S = 0.6
 
 
 @dataclass

@@ -24,7 +24,7 @@ POINTS = [
     "between_previous_and_alias",
     "between_alias_and_tags",
 ]
-LONGEST_S = 2.0
+LONGEST_S = 0.8
 
 
 @pytest.fixture(scope="module")
