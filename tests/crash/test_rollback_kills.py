@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from aimass.core.manifest import find_manifest
 from aimass.core.release.base import BAD_TAG
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry
-from aimass.core.tracking.connection import connect, mlflow_errors
+from tests.crash.customers import create_tracking_database
 from tests.crash.forked import Forks
 from tests.crash.rollback_tasks import PROJECT, release_task, rollback_task
 
@@ -27,18 +28,29 @@ WITHIN = {
     "before_manifest",
     "after_manifest",
 }
-LONGEST_S = 2.0
+LONGEST_S = 1.5
 
 
 @pytest.fixture(scope="module")
-def deps(tmp_path_factory: pytest.TempPathFactory) -> Deps:
-    """Return a store with an MLflow database; its tables are made before anything is killed, as a server would."""
-    folder = tmp_path_factory.mktemp("store")
-    database = f"sqlite:///{folder / 'mlflow.db'}"
-    deps = Deps.from_runtime(Runtime(store=folder.as_uri(), project=PROJECT, tracking_uri=database))
-    with mlflow_errors(deps):
-        connect(deps).search_registered_models()
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return MLflow's tables, which are made before anything is killed, as a server would."""
+    path = tmp_path_factory.mktemp("tracking") / "mlflow.db"
+    create_tracking_database(path)
+    return path
+
+
+def released(name: str, folder: Path, database: Path, forks: Forks) -> Deps:
+    """Release three versions of a model, the only one of its store and its registry: a server follows all there are."""
+    folder.mkdir()
+    tracking_uri = f"sqlite:///{shutil.copy(database, folder / 'mlflow.db')}"
+    deps = Deps.from_runtime(Runtime(store=folder.as_uri(), project=PROJECT, tracking_uri=tracking_uri))
+    forks.run(release_task, {**addresses(deps), "folder": str(folder), "names": [name]})
     return deps
+
+
+def addresses(deps: Deps) -> dict[str, Any]:
+    """Return what a task is told about where it works."""
+    return {"store": deps.runtime.store, "tracking_uri": deps.runtime.tracking_uri}
 
 
 def state(deps: Deps, name: str) -> dict[str, Any]:
@@ -66,20 +78,20 @@ ENDED = {
 
 @pytest.mark.timeout(0)
 def test_a_killed_rollback_that_is_tried_again_ends_the_same(
-    request: pytest.FixtureRequest, deps: Deps, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest, database: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     forks = Forks(tmp_path)
-    common = {"store": deps.runtime.store, "tracking_uri": deps.runtime.tracking_uri, "folder": str(tmp_path)}
     count = max(len(STEPS | WITHIN), request.config.getoption("--crash-points") // 3)
     names = [f"late{number}" for number in range(count)]
-    forks.run(release_task, {**common, "names": ["calm", *names]})
-    calm = forks.run(rollback_task, {**common, "name": "calm"})
-    assert state(deps, "calm") == ENDED
+    undisturbed = released("calm", tmp_path / "calm", database, forks)
+    calm = forks.run(rollback_task, {**addresses(undisturbed), "name": "calm"})
+    assert state(undisturbed, "calm") == ENDED
     assert set(calm["points"]) >= STEPS | WITHIN
     generator = random.Random(request.config.getoption("--crash-seed"))
     drawn = [*sorted(STEPS | WITHIN), *(generator.uniform(0.1, LONGEST_S) for _ in names)][:count]
     for name, where in zip(names, drawn, strict=True):
-        asked = {**common, "name": name}
+        deps = released(name, tmp_path / name, database, forks)
+        asked = {**addresses(deps), "name": name}
         if isinstance(where, str):
             kill = {"name": where, "nth": 1, "marker": str(tmp_path / f"killed-{name}")}
             assert forks.run(rollback_task, {**asked, "kill": kill}) is None, f"{where} was never reached"
