@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+ROOT = TESTS.parent
+# In these rooms the tests of a file, or of a folder for one kind of server, share something that costs minutes.
+KEPT_TOGETHER = ("browser", "crash", "dags", "e2e", "integration", "packaging")
 
 # Airflow, MLflow and the others read these when they are first imported, so they stand before any such import.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="aimass-airflow-home-")
@@ -28,6 +31,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
     home = os.environ["AIRFLOW_HOME"]
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep what shares a server, or a run of one, on one worker: another worker would start it once more."""
+    for item in items:
+        room, *inner = item.path.relative_to(TESTS).parts
+        if room in KEPT_TOGETHER and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(inner[0].removesuffix(".py")))
 
 
 @pytest.hookimpl(wrapper=True)

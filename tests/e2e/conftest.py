@@ -5,20 +5,26 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.crash.customers import write_customers
 from tests.e2e.running import ASKED_PIPELINE, ROOT, SMALL_PIPELINE, Demo
 
+HERE = Path(__file__).parent
 PREFERRED_PORT = 8080
 LAST = "test_down_leaves_no_process"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let `test_demo` start the demo and end it; what only uses it comes between, not a minute of starting later."""
-    places = [index for index, item in enumerate(items) if "demo" in getattr(item, "fixturenames", ())]
+    ours = [index for index, item in enumerate(items) if HERE in item.path.parents]
+    places = [index for index in ours if "demo" in getattr(items[index], "fixturenames", ())]
     users = [items[index] for index in places]
+    for item in users:
+        item.add_marker(pytest.mark.xdist_group("demo"))
     users.sort(key=lambda item: 2 if item.name == LAST else int(item.path.stem != "test_demo"))
     for index, item in zip(places, users, strict=True):
         items[index] = item

@@ -35,6 +35,7 @@ Client = Callable[[SimpleAuthManagerUser], TestClient]
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of this folder on one worker: Airflow's app and the run that was made cost half a minute."""
     for item in items:
