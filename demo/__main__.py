@@ -24,7 +24,7 @@ FLIGHTS = "flights"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     options = _parser().parse_args(arguments)
-    home = Home(folder=options.folder.resolve(), dags=options.dags.resolve())
+    home = Home(folder=options.folder.resolve(), dags=options.dags.resolve(), port_offset=options.port_offset)
     command: Callable[[Home, argparse.Namespace], None] = options.command
     try:
         command(home, options)
@@ -101,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--dags", type=Path, default=REPOSITORY / "dags", help="Airflow's folder of DAG files (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--port-offset", type=int, default=0, help="added to every preferred port: for several demos on one machine"
     )
     commands = parser.add_subparsers(required=True, metavar="run|up|story|down|status")
     for command in (run, up, story, down, status):

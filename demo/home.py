@@ -34,10 +34,13 @@ class Home:
         Absolute; database, logs, store, MLflow, passwords and pid files lie below it.
     dags : Path
         The folder of DAG files that Airflow reads.
+    port_offset : int
+        Added to every preferred port, so that several demos may start on one machine at once.
     """
 
     folder: Path
     dags: Path = REPOSITORY / "dags"
+    port_offset: int = 0
 
     @property
     def airflow(self) -> Path:
@@ -132,7 +135,8 @@ class Home:
         """Choose a free port for each service, keep them, and return a sentence for each that was busy."""
         chosen: dict[str, int] = {}
         sentences = []
-        for name, preferred in PREFERRED_PORTS.items():
+        for name, usual in PREFERRED_PORTS.items():
+            preferred = usual + self.port_offset
             chosen[name] = machine.free_port(preferred, chosen.values())
             if chosen[name] != preferred:
                 sentences.append(f"port {preferred} is busy: {name} takes {chosen[name]} instead")
@@ -198,8 +202,10 @@ class Home:
             | {"secret_key": values["api_secret"]},
             "api_auth": {"jwt_secret": values["jwt_secret"]},
             # The default of one second is what a short task waits for.
-            "scheduler": {"scheduler_idle_sleep_time": 0.1},
-            "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 10},
+            # And what a killed scheduler has left behind waits five minutes for the next one, by default.
+            "scheduler": {"scheduler_idle_sleep_time": 0.1, "orphaned_tasks_check_interval": 30},
+            # Read every ten seconds, the DAG files would cost a quarter of a processor for as long as Airflow runs.
+            "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 20},
             # A small machine that trains answers late; five seconds, the default, would fail tasks.
             "workers": {"execution_api_timeout": 60},
             "logging": {

@@ -14,7 +14,7 @@ from demo.services import LATE, NEEDED, STORY, Services
 SETTINGS_FILE = REPOSITORY / "airflow_settings.yaml"
 PARSE_TIMEOUT_S = 90.0
 # Once other DAGs are known, a new file is seen after two rounds of the dag-processor at most.
-REFRESH_TIMEOUT_S = 25.0
+REFRESH_TIMEOUT_S = 45.0
 POLL_S = 0.3
 
 

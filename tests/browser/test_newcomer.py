@@ -29,7 +29,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """A product that has never been used: no pipelines, no runs, no models."""
     base = tmp_path_factory.mktemp("newcomer")
     (base / "pipelines").mkdir()
-    started = Demo(base / "demo", base / "pipelines")
+    started = Demo(base / "demo", base / "pipelines", port_offset=3000)
     up = started.call("up")
     assert up.returncode == 0, up.stdout + up.stderr
     yield started

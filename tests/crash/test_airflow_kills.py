@@ -17,7 +17,7 @@ from tests.crash.customers import write_customers
 from tests.crash.killing import KILL_FOLDER, order_kill
 from tests.e2e.running import ROOT, SMALL_PIPELINE, Demo
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(1800)]
 # Each is passed once by the first attempt of its task.
 POINTS = {
     "ingest": "part_staged 1",
@@ -44,7 +44,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
         "AIRFLOW__AIMASS__FAILPOINTS": "tests.crash.killing:FileFailpoints",
         "PYTHONPATH": str(ROOT),
     }
-    found = Demo(base / "demo", pipelines, variables)
+    found = Demo(base / "demo", pipelines, variables, port_offset=5000)
     up = found.call("up")
     assert up.returncode == 0, up.stderr
     yield found

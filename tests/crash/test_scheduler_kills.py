@@ -19,7 +19,7 @@ from demo.services import Services
 from tests.crash.customers import write_customers
 from tests.e2e.running import SMALL_PIPELINE, Demo
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(1800)]
 MODEL = "calm_model"
 DAG_ID = "aimass_rollback"
 # What the second version is: another model, whatever its quality.
@@ -40,7 +40,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     write_customers(base / "customers.csv")
     text = SMALL_PIPELINE.format(name="calm", csv=(base / "customers.csv").as_uri())
     (base / "pipelines" / "calm.yaml").write_text(text)
-    found = Demo(base / "demo", base / "pipelines")
+    found = Demo(base / "demo", base / "pipelines", port_offset=4000)
     try:
         for conf in ({}, WORSE):
             ran = found.run("calm", json.dumps(conf))

@@ -58,11 +58,14 @@ class Demo:
         The folder of pipeline files that its Airflow reads.
     variables : mapping
         More variables for its services.
+    port_offset : int
+        Apart from that of any demo that may start at the same moment.
     """
 
     folder: Path
     pipelines: Path
     variables: dict[str, str] = field(default_factory=dict)
+    port_offset: int = 0
 
     @property
     def home(self) -> Home:
@@ -77,9 +80,10 @@ class Demo:
     def call(self, *arguments: str, timeout_s: float = 900) -> subprocess.CompletedProcess[str]:
         """Run ``python -m demo`` with `arguments`."""
         env = {**os.environ, "AIRFLOW__AIMASS__PIPELINES_DIR": str(self.pipelines), **self.variables}
+        options = ("--port-offset", str(self.port_offset))
         return subprocess.run(
-            [sys.executable, "-m", "demo", "--folder", str(self.folder), *arguments], cwd=ROOT, env=env, text=True,
-            capture_output=True, timeout=timeout_s, check=False,
+            [sys.executable, "-m", "demo", "--folder", str(self.folder), *options, *arguments],
+            cwd=ROOT, env=env, text=True, capture_output=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
     def run(self, pipeline: str, conf: str = "{}") -> subprocess.CompletedProcess[str]:

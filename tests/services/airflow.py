@@ -14,6 +14,8 @@ from demo.rest import Airflow
 from demo.services import Services
 
 PROGRAMS = ("api-server", "scheduler", "dag-processor")
+# Apart from that of any demo that may start at the same moment.
+PORT_OFFSET = 1000
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def running_airflow(
     variables : mapping, optional
         Further variables of the programs.
     """
-    home = SetHome(folder, dags, variables or {})
+    home = SetHome(folder, dags, PORT_OFFSET, variables or {})
     home.prepare()
     home.choose_ports()
     home.write_password()

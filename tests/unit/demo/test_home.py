@@ -39,6 +39,15 @@ def test_a_busy_port_is_said_and_another_is_taken(home: Home, monkeypatch: pytes
     assert home.ports()["airflow"] != busy
 
 
+def test_demos_with_offsets_of_their_own_do_not_choose_the_same_ports(home: Home, tmp_path: Path) -> None:
+    beside = Home(tmp_path / "beside", port_offset=1000)
+    beside.prepare()
+    for each in (home, beside):
+        each.choose_ports()
+    assert not set(home.ports().values()) & set(beside.ports().values())
+    assert all(port >= home_module.PREFERRED_PORTS[name] + 1000 for name, port in beside.ports().items())
+
+
 def test_services_may_write_bytecode_and_know_whose_they_are(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "CeleryExecutor")
