@@ -90,17 +90,17 @@ def test_a_rollback_outlives_its_scheduler_and_its_triggerer(
     server = processes.of_sessions([services.running()["serving"]])
     for step in ("choose", "verify", "move", "confirm", "evidence"):
         if step == "confirm":
-            # Its server is silent for a while, so that the task waits in the triggerer, which dies meanwhile.
+            # Its server is down for a while, so that the task waits in the triggerer, which dies meanwhile.
             until(lambda: state("confirm") == "deferred", "confirm waits for the server")
             kill_and_start(services, "triggerer")
             killed.append("triggerer while confirm waits")
-            for process in server:
-                process.send(signal.SIGCONT)
+            services.start(services.by_name("serving"))
         until(lambda step=step: state(step) in ("success", "failed"), f"{step} ends")  # type: ignore[misc]
         assert state(step) == "success", step
         if step == "verify":
             for process in server:
-                process.send(signal.SIGSTOP)
+                # A silent one, the task would ask for three minutes before it waits.
+                process.send(signal.SIGKILL)
         kill_and_start(services, "scheduler")
         killed.append(f"scheduler after {step}")
     until(lambda: airflow.run(DAG_ID, run_id)["state"] in ("success", "failed"), "the run ends")
