@@ -85,6 +85,16 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
         raise SchemaMismatchError(f"Rows do not fit the types of this read: {error}") from error
 
 
+def empty_table(schema: pa.Schema) -> pa.Table:
+    """Return a table without rows.
+
+    Arrow's own method imports pandas where that is installed: 0.3 s and 45 MB.
+    """
+    import pyarrow as pa
+
+    return pa.table([pa.nulls(0, field.type) for field in schema], schema=schema)
+
+
 def _wider(name: str, before: pa.DataType, now: pa.DataType) -> pa.DataType:
     """Return which of two types holds the values of both."""
     if _holds(now, before):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aimass.core import datasets
 from aimass.core.access import ReadRequest
-from aimass.core.datasets import DatasetWriter, batches, open_dataset
+from aimass.core.datasets import DatasetWriter, batches, open_dataset, schema_of
 from aimass.core.deps import Deps, Runtime
 from aimass.core.errors import CorruptDataError, NotAllowedError, SchemaMismatchError, StorageFullError
 from aimass.core.manifest import Manifest, Part, publish_manifest
@@ -261,3 +261,48 @@ def test_a_full_disk_is_a_transient_error_that_leaves_nothing(tiny_disk: Path) -
     with pytest.raises(StorageFullError):
         deps.store.publish(deps.store.folder("x"), noise.tobytes())
     assert not deps.store.exists(deps.store.folder("x"))
+
+
+def test_columns_are_encoded_as_their_first_rows_have_them(deps: Deps) -> None:
+    import pyarrow.parquet as pq
+
+    numbers = np.arange(20_000)
+    rows = pl.DataFrame(
+        {
+            "number": numbers,
+            "moment": pl.Series(numbers * 1_000_000).cast(pl.Datetime("us")),
+            "amount": numbers / 7,
+            "text": [f"text {number}" for number in numbers],
+            "word": ["north", "south"] * 10_000,
+            "code": numbers % 3,
+            "empty": pl.Series([None] * 20_000, dtype=pl.String),
+        }
+    )
+    uri = _publish(deps, "d", rows)
+    dataset = open_dataset(uri, deps)
+    assert dataset.read().equals(rows)
+    (part,) = dataset.manifest.parts
+    group = pq.ParquetFile(deps.store.local_path(f"{uri}/{part.name}")).metadata.row_group(0)
+    found = {group.column(i).path_in_schema: set(group.column(i).encodings) - {"RLE"} for i in range(group.num_columns)}
+    packed, dictionary = {"DELTA_BINARY_PACKED"}, {"PLAIN", "RLE_DICTIONARY"}
+    assert found == {
+        "number": packed,
+        "moment": packed,
+        "amount": {"PLAIN"},
+        "text": {"PLAIN"},
+        "word": dictionary,
+        "code": dictionary,
+        "empty": dictionary,
+    }
+
+
+def test_columns_of_every_type_are_written_and_read(deps: Deps) -> None:
+    kinds = [pa.int8(), pa.uint64(), pa.decimal128(12, 2), pa.time64("us"), pa.duration("us"), pa.date32()]
+    kinds += [pa.bool_(), pa.float32(), pa.large_binary(), pa.timestamp("us", "UTC"), pa.list_(pa.int64()), pa.null()]
+    schema = pa.schema([(f"c.{number}", kind) for number, kind in enumerate(kinds)])
+    writer = DatasetWriter(deps.store, deps.store.folder("d"))
+    writer.write(pa.table([pa.nulls(5, kind) for kind in kinds], schema=schema))
+    writer.close()
+    manifest = publish_manifest(deps.store, deps.store.folder("d"), _manifest(writer.parts, writer))
+    assert schema_of(deps.store.folder("d"), manifest, deps.store) == schema
+    assert open_dataset(deps.store.folder("d"), deps).read().height == 5
