@@ -174,10 +174,20 @@ def publish_manifest(store: Store, folder: str, manifest: Manifest, *, replace: 
 
     With `replace`, the manifest that stands is replaced in one act.
     """
-    data = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False).encode()
+    data = _document(manifest).encode()
     if replace:
         store.publish(manifest_uri(folder), data)
         return manifest
     if store.publish_once(manifest_uri(folder), data):
         return manifest
     return load_manifest(store, folder)
+
+
+def _document(manifest: Manifest) -> str:
+    """Return the JSON text of a manifest, a position of many files in one line: those take ten times as long."""
+    fields = manifest.model_dump(mode="json")
+    texts = (
+        f'"{name}": {json.dumps(value, indent=None if name == "position" else 1, ensure_ascii=False)}'
+        for name, value in fields.items()
+    )
+    return "{\n" + ",\n".join(texts) + "\n}"
