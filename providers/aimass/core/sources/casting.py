@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from aimass.core.errors import ConfigError, UnknownNameError
 from aimass.core.reserved import NULL_STRING
+from aimass.core.schemas import empty_table
 
 FIRST_VALUES = 100
 UTC_TIMESTAMP = pa.timestamp("us", "UTC")
@@ -64,7 +65,7 @@ def cast_table(table: pa.Table, schema: pa.Schema) -> tuple[pa.Table, list[Fault
     """
     if not table.num_rows:
         # On no chunks at all, Arrow's indices_nonzero breaks the process.
-        return schema.empty_table(), []
+        return empty_table(schema), []
     faults: dict[int, str] = {}
     columns = []
     for field in schema:
@@ -101,7 +102,7 @@ def cast_together(tables: Sequence[pa.Table | None], schema: pa.Schema) -> tuple
         part, faults = cast_table(joined, schema)
         rows.append(part)
         found.extend(_shares(faults, [table.num_rows for table in group]))
-    return rows[0] if len(rows) == 1 else pa.concat_tables([schema.empty_table(), *rows]), found
+    return rows[0] if len(rows) == 1 else pa.concat_tables([empty_table(schema), *rows]), found
 
 
 def convert(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
@@ -185,7 +186,8 @@ def _misfits(values: pa.Array, target: pa.DataType) -> list[pa.Array]:
 
 
 def _refuse_reserved(column: pa.ChunkedArray, name: str, faults: dict[int, str]) -> None:
-    if pa.types.is_large_string(column.type):
+    # Comparing with a scalar imports pandas where that is installed (0.3 s, 45 MB), so that is left for the rare case.
+    if pa.types.is_large_string(column.type) and pc.any(pc.starts_with(column, NULL_STRING)).as_py():
         for index in pc.indices_nonzero(pc.equal(column, NULL_STRING)).to_pylist():
             faults.setdefault(index, f"column {name}: the value that stands for null")
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aimass.core.backends import backend_of
 from aimass.core.deps import Deps
+from aimass.core.schemas import empty_table
 from aimass.core.sources import SOURCES
 
 SAMPLE_ROWS = 10_000
@@ -76,7 +77,7 @@ def take_sample(document: Mapping[str, Any], deps: Deps, *, rows: int = SAMPLE_R
     backend, settings = backend_of(SOURCES, dict(document))
     source = backend(settings, deps)
     position = source.position()
-    tables = [source.schema(position).empty_table()]
+    tables = [empty_table(source.schema(position))]
     seen, reasons, examples = 0, Counter[str](), list[str]()
     for batch in source.read(position):
         if seen > rows:
