@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,10 +11,15 @@ import pyarrow as pa
 import pyarrow.csv as csv
 
 from aimass.core.errors import SchemaMismatchError
+from aimass.core.schemas import empty_table
 from aimass.core.sources.blocks import Block, Quoting
 from aimass.core.sources.file_access import SourceFile
 from aimass.core.sources.inference import infer_schema
 from aimass.core.sources.text_rows import BYTE_ORDER_MARK, Cells, Head, Sampled
+
+ANY_FIELD = re.compile(rb"[^\r\n]")
+# What the processor's second-level cache holds beside its masks.
+SEARCHED_BYTES = 128 << 10
 
 
 class Delimited:
@@ -57,8 +63,8 @@ class Delimited:
     def sample_schema(self, sample: Sequence[Sampled], rows: int) -> pa.Schema:
         """Guess the types of all columns."""
         first = sample[0].names
-        wanted = _no_rows(first).schema
-        tables = [_no_rows(first)]
+        wanted = _as_bytes(first)
+        tables = [empty_table(wanted)]
         left = rows
         for one in sample:
             table = None if one.block.fault or left <= 0 else self.parse(one.block, one.names, wanted).table
@@ -69,13 +75,13 @@ class Delimited:
 
     def parse(self, block: Block, names: Sequence[str], schema: pa.Schema) -> Cells:
         """Return the fields with the types of `schema`; as bytes, to be judged cell by cell, where one does not fit."""
-        if not block.data.strip(b"\r\n"):
-            return Cells(_no_rows(schema.names), np.empty(0, dtype=np.int64), [])
+        if ANY_FIELD.search(block.data) is None:
+            return Cells(empty_table(_as_bytes(schema.names)), np.empty(0, dtype=np.int64), [])
         # Arrow reads 0x1F as a number; in a table it is a code.
-        if b"0x" not in block.data and b"0X" not in block.data:
+        if not any(map(pa.types.is_integer, schema.types)) or not _has_hexadecimal(block.data):
             with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
                 return self._read(block, names, schema)
-        return self._read(block, names, _no_rows(schema.names).schema)
+        return self._read(block, names, _as_bytes(schema.names))
 
     def _read(self, block: Block, names: Sequence[str], schema: pa.Schema) -> Cells:
         invalid: list[tuple[int, str]] = []
@@ -131,5 +137,15 @@ class Delimited:
         return self._headers[row]
 
 
-def _no_rows(names: Sequence[str]) -> pa.Table:
-    return pa.schema([(name, pa.large_binary()) for name in names]).empty_table()
+def _has_hexadecimal(data: bytes) -> bool:
+    """Return whether 0x or 0X stands in `data`; several times as fast as the operator `in`."""
+    found = np.frombuffer(data, dtype=np.uint8)
+    for start in range(0, len(found), SEARCHED_BYTES):
+        piece = found[start : start + SEARCHED_BYTES + 1]
+        if np.any((piece[:-1] == ord("0")) & (piece[1:] | 0x20 == ord("x"))):
+            return True
+    return False
+
+
+def _as_bytes(names: Sequence[str]) -> pa.Schema:
+    return pa.schema([(name, pa.large_binary()) for name in names])

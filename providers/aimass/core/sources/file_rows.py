@@ -26,6 +26,7 @@ from aimass.core.sources.columnar import ColumnarRows, OrcStripes, ParquetGroups
 from aimass.core.sources.delimited import Delimited
 from aimass.core.sources.file_access import SMALL_BYTES, FileAccess, ManyFiles, SourceFile
 from aimass.core.sources.json_lines import JsonLines
+from aimass.core.sources.read_ahead import fetched_ahead
 from aimass.core.sources.seen_files import SeenFiles, as_position, files_of
 from aimass.core.sources.streams import COMPRESSIONS, Compression
 from aimass.core.sources.text_rows import SAMPLE_BYTES, TextRows
@@ -50,6 +51,7 @@ NULL_VALUES = ("", "NA", "N/A", "NULL", "null", "NaN", "nan", "\\N")
 COLUMNAR = ("parquet", "orc")
 NAMES_TOLD = 5
 GATHER_BYTES = 4 << 20
+PARSERS = 2
 
 
 class FileRowsSettings(settings.Settings):
@@ -201,20 +203,33 @@ class FileRowsSource(abc.ABC):
     def read(self, position: Any, resume: Any = None) -> Iterator[SourceBatch]:
         """Yield the rows in batches of about 8 MiB of text or 16 MiB of typed data, those of small files together."""
         schema = self.schema(position)
+        with (
+            contextlib.closing(self._gathered(files_of(position), schema, resume)) as gathered,
+            contextlib.closing(
+                fetched_ahead(lambda group: _batch(group, schema), gathered, threads=PARSERS, ahead=PARSERS - 1)
+            ) as batches,
+        ):
+            for _, batch in batches:
+                yield batch
+
+    def _gathered(
+        self, files: Sequence[SourceFile], schema: pa.Schema, resume: Any
+    ) -> Generator[list[tuple[int, _Piece]], None, None]:
+        """Yield the pieces of `files`, small ones of the same kind together."""
         gathered: list[tuple[int, _Piece]] = []
         size = 0
-        with contextlib.closing(self._pieces(files_of(position), schema, resume)) as pieces:
+        with contextlib.closing(self._pieces(files, schema, resume)) as pieces:
             for index, piece in pieces:
                 if gathered and type(piece) is not type(gathered[-1][1]):
-                    yield _batch(gathered, schema)
+                    yield gathered
                     gathered, size = [], 0
                 gathered.append((index, piece))
                 size += piece.size
                 if size >= GATHER_BYTES:
-                    yield _batch(gathered, schema)
+                    yield gathered
                     gathered, size = [], 0
             if gathered:
-                yield _batch(gathered, schema)
+                yield gathered
 
     def _pieces(
         self, files: Sequence[SourceFile], schema: pa.Schema, resume: Any

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 RANGE_BYTES = 8 << 20
 RANGES = 4
@@ -131,22 +132,22 @@ def _whole(data: bytes, size: int) -> bytes:
 
 
 def fetched_ahead(
-    fetch: Callable[[T], bytes], items: Iterable[T], *, threads: int, ahead: int
-) -> Generator[tuple[T, bytes], None, None]:
+    fetch: Callable[[T], R], items: Iterable[T], *, threads: int, ahead: int
+) -> Generator[tuple[T, R], None, None]:
     """Yield each of `items` with what `fetch` returns for it, in their order.
 
     Parameters
     ----------
     fetch : callable
-        Brings the bytes of one item; called from several threads.
+        Brings, or makes, what belongs to one item; called from several threads.
     items : iterable
-        What is fetched.
+        What is fetched for.
     threads : int
         How many are fetched at once.
     ahead : int
         How many are under way or ready while one is used.
     """
-    waiting: deque[tuple[T, Future[bytes]]] = deque()
+    waiting: deque[tuple[T, Future[R]]] = deque()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="fetch-ahead")
     try:
         for item in items:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from aimass.core.sources.rejects import reject_table
 from aimass.core.sources.streams import Compression, open_stream
 
 SAMPLE_BYTES = 16 << 20
-HEAD_BYTES = 64 << 10
+HEAD_BYTES = 4 << 10
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -92,7 +93,7 @@ class Syntax(Protocol):
 
 @dataclass(frozen=True)
 class TextPiece:
-    """A block of a file, parsed.
+    """A block of a file.
 
     Attributes
     ----------
@@ -100,16 +101,16 @@ class TextPiece:
         The file.
     block : Block
         The bytes.
-    cells : Cells
-        Their rows.
-    quoting : Quoting, optional
-        How rows may hold line breaks.
+    names : list of str
+        The file's columns.
+    syntax : Syntax
+        How the rows are spelled.
     """
 
     file: SourceFile
     block: Block
-    cells: Cells
-    quoting: Quoting | None
+    names: list[str]
+    syntax: Syntax
 
     @property
     def size(self) -> int:
@@ -123,16 +124,42 @@ class TextPiece:
 
     @staticmethod
     def assemble(pieces: Sequence[TextPiece], schema: pa.Schema) -> SourceBatch:
-        """Return the rows of `pieces`, cast at once, and those that do not fit."""
-        rows, misfits = cast_together([piece.cells.table for piece in pieces], schema)
-        rejected = [piece._rejects(found) for piece, found in zip(pieces, misfits, strict=True)]
+        """Return the rows of `pieces`, parsed and cast at once, and those that do not fit."""
+        joined = _parsed_as_one(pieces, schema)
+        if joined is not None:
+            return SourceBatch(joined, pieces[-1].resume)
+        cells = [piece._cells(schema) for piece in pieces]
+        rows, misfits = cast_together([found.table for found in cells], schema)
+        rejected = [piece._rejects(own, bad) for piece, own, bad in zip(pieces, cells, misfits, strict=True)]
         tables = [table for table in rejected if table is not None]
         return SourceBatch(rows, pieces[-1].resume, pa.concat_tables(tables) if tables else None)
 
-    def _rejects(self, misfits: Sequence[Fault]) -> pa.Table | None:
-        cells = self.cells
+    def _cells(self, schema: pa.Schema) -> Cells:
+        if self.block.fault:
+            return Cells(None, np.empty(0, dtype=np.int64), [(0, self.block.fault)])
+        return self.syntax.parse(self.block, self.names, schema)
+
+    def _rejects(self, cells: Cells, misfits: Sequence[Fault]) -> pa.Table | None:
         faults = cells.faults + [(int(cells.numbers[index]), reason) for index, reason in misfits]
-        return reject_table(self.file, self.block, self.quoting, sorted(faults)) if faults else None
+        return reject_table(self.file, self.block, self.syntax.quoting, sorted(faults)) if faults else None
+
+
+def _parsed_as_one(pieces: Sequence[TextPiece], schema: pa.Schema) -> pa.Table | None:
+    """Return the rows of several blocks, parsed by one call: that costs as much for few rows as for many.
+
+    None where one of them needs a look of its own: it has other columns, rows that do not fit, empty lines, or rows
+    of several lines, such as a quote that would swallow the block after it.
+    """
+    first = pieces[0]
+    if len(pieces) == 1 or any(piece.block.fault or piece.names != first.names for piece in pieces):
+        return None
+    data = b"".join(end for piece in pieces for end in (piece.block.data, b"" if piece.block.is_ended else b"\n"))
+    cells = first.syntax.parse(Block(data, 0, 1), first.names, schema)
+    lines = sum(piece.block.lines for piece in pieces)
+    if cells.table is None or cells.faults or cells.table.num_rows != lines or b"\r" in data:
+        return None
+    rows, misfits = cast_together([cells.table], schema)
+    return None if misfits[0] else rows
 
 
 class TextRows:
@@ -170,46 +197,73 @@ class TextRows:
 
     def pieces(self, file: SourceFile, schema: pa.Schema, at: Any = None) -> Iterator[TextPiece]:
         """Yield the rows of one file block by block, after the place `at` where given."""
-        head = self._head(file)
-        if head is None:
-            return
-        names = _matching(head.names, schema.names, file)
-        offset, line = at or (head.offset, head.line)
-        for block in self._blocks(file, offset, line):
-            cells = _no_cells(block.fault) if block.fault else self._syntax.parse(block, names, schema)
-            yield TextPiece(file, block, cells, self._syntax.quoting)
-
-    def _head(self, file: SourceFile) -> Head | None:
-        """Return what stands before the first row; None for a file without bytes."""
-        for block in self._blocks(file, 0, 1, block_bytes=HEAD_BYTES):
-            return self._syntax.head(block, file)
-        return None
+        with contextlib.closing(self._blocks(file, at)) as found:
+            head = next(found, None)
+            if head is None:
+                return
+            names = _matching(head.names, schema.names, file)
+            for block in found:
+                yield TextPiece(file, block, names, self._syntax)
 
     def _sample(self, files: Sequence[SourceFile]) -> Iterator[Sampled]:
         """Yield blocks of `files` until they are 16 MiB together."""
         first: list[str] = []
         left = SAMPLE_BYTES
         for file in files:
-            head = self._head(file)
-            if head is None:
-                continue
-            first = first or head.names
-            names = _matching(head.names, first, file)
-            for block in self._blocks(file, head.offset, head.line):
-                yield Sampled(block, names)
-                left -= len(block.data)
-                if left <= 0:
-                    return
+            with contextlib.closing(self._blocks(file)) as found:
+                head = next(found, None)
+                if head is None:
+                    continue
+                first = first or head.names
+                names = _matching(head.names, first, file)
+                for block in found:
+                    yield Sampled(block, names)
+                    left -= len(block.data)
+                    if left <= 0:
+                        return
 
-    def _blocks(self, file: SourceFile, offset: int, line: int, **options: Any) -> Iterator[Block]:
-        with open_stream(
-            file, self._opener, compression=self._compression, encoding=self._encoding, offset=offset
-        ) as stream:
-            yield from blocks(stream, offset=offset, line=line, quoting=self._syntax.quoting, **options)
+    def _blocks(self, file: SourceFile, at: Any = None) -> Generator[Any, None, None]:
+        """Yield the head of a file, unless it is empty, then its blocks, after the place `at` where given."""
+        with self._opened(file, 0) as stream:
+            peeked = _Peeked(stream)
+            first = next(blocks(peeked, quoting=self._syntax.quoting, block_bytes=HEAD_BYTES), None)
+            if first is None:
+                return
+            head = self._syntax.head(first, file)
+            yield head
+            if at is None:
+                peeked.go_back_to(head.offset)
+                yield from blocks(peeked, offset=head.offset, line=head.line, quoting=self._syntax.quoting)
+                return
+        offset, line = at
+        with self._opened(file, offset) as stream:
+            yield from blocks(stream, offset=offset, line=line, quoting=self._syntax.quoting)
+
+    def _opened(self, file: SourceFile, offset: int) -> contextlib.AbstractContextManager[IO[bytes]]:
+        return open_stream(file, self._opener, compression=self._compression, encoding=self._encoding, offset=offset)
 
 
-def _no_cells(fault: str) -> Cells:
-    return Cells(None, np.empty(0, dtype=np.int64), [(0, fault)])
+class _Peeked:
+    """A stream whose first bytes can be read twice, so that it need not be opened or fetched twice."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._kept: list[bytes] | None = []
+        self._ready = b""
+
+    def read(self, size: int, /) -> bytes:
+        """Return up to `size` bytes."""
+        if self._ready:
+            found, self._ready = self._ready[:size], self._ready[size:]
+            return found
+        found = self._stream.read(size)
+        if self._kept is not None:
+            self._kept.append(found)
+        return found
+
+    def go_back_to(self, offset: int) -> None:
+        """Stand at `offset`, which was read already; what is read from here on is not kept."""
+        self._ready, self._kept = b"".join(self._kept or [])[offset:], None
 
 
 def _matching(names: list[str], wanted: list[str], file: SourceFile) -> list[str]:

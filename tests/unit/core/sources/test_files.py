@@ -31,6 +31,7 @@ from aimass.core.errors import (
 )
 from aimass.core.settings import parse_settings
 from aimass.core.sources import blocks
+from aimass.core.sources.delimited import SEARCHED_BYTES
 from aimass.core.sources.file_access import SourceFile
 from aimass.core.sources.files import FilesSettings, FilesSource
 from aimass.core.sources.seen_files import SeenFiles
@@ -430,3 +431,47 @@ def test_fields_parsed_to_their_type_are_what_cell_by_cell_gives(deps: Deps, tmp
     rows, rejects = read(deps, tmp_path / "a.csv", types={"n": "integer", "s": "string"})
     wanted = {"n,s\n0x1F,a\n": ([], 1), "n,s\n1,0x\n0x2,b\n": ([1], 1), "n,s\n 7 ,a\n,b\n": ([7, None], 0)}[text]
     assert ([row["n"] for row in rows], len(rejects)) == wanted
+
+
+SMALL_FILES = [
+    b"n,s\n1,a\n2,b\n",
+    b"n,s\n3,no break at the end",
+    b's,n\n"columns in, another order",4\n',
+    b'n,s\n5,"a break\nin quotes"\n6,b\n',
+    b"n,s\n\n7,empty lines\n\n\n8,b\n",
+    b"n,s\r\n9,a\r\n10,b\r\n",
+    b"n,s\n11,a\rn12,b\n",
+    b"n,s\n",
+    b'n,s\n13,"never closed\n14,b\n',
+    b'n,s\n15,a "quote" inside\n16,"closed" late\n',
+    b"n,s\n17,a,b\n18\n0x13,code\n",
+    b"\xef\xbb\xbfn,s\n20,marked\n",
+    b"",
+]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(contents=st.lists(st.sampled_from(SMALL_FILES), min_size=1, max_size=5))
+def test_small_files_that_are_parsed_together_give_what_each_gives_alone(
+    deps: Deps, tmp_path_factory: pytest.TempPathFactory, contents: list[bytes]
+) -> None:
+    folder = tmp_path_factory.mktemp("small")
+    options: dict[str, Any] = {"types": {"n": "integer", "s": "string"}, "columns": ["n", "s"]}
+    (folder / "0.csv").write_bytes(SMALL_FILES[0])
+    for number, content in enumerate(contents, 1):
+        (folder / f"{number}.csv").write_bytes(content)
+    paths = sorted(path for path in folder.iterdir() if path.stat().st_size)
+    alone = [read(deps, path, **options) for path in paths if path.read_bytes() != b"n,s\n"]
+    rows, rejects = read(deps, folder / "*.csv", **options)
+    assert rows == [row for found, _ in alone for row in found]
+    assert rejects == [row for _, found in alone for row in found]
+
+
+@pytest.mark.parametrize("rows_before", range(SEARCHED_BYTES // 8 - 2, SEARCHED_BYTES // 8 + 1))
+@pytest.mark.parametrize("code", ["0x1F", "0X2a"])
+def test_a_code_is_found_wherever_it_stands(deps: Deps, tmp_path: Path, rows_before: int, code: str) -> None:
+    for shift in range(8):
+        (tmp_path / "a.csv").write_text("n\n" + "1234567\n" * rows_before + "1" * shift + "\n" + f"{code}\n")
+        rows, rejects = read(deps, tmp_path / "a.csv", types={"n": "integer"})
+        assert len(rows) == rows_before + bool(shift)
+        assert [row["raw"] for row in rejects] == [code]
