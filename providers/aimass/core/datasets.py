@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -233,6 +236,9 @@ class DatasetWriter:
     Notes
     -----
     Memory is bounded by one row group per share of the split: 16,384 rows or 64 MiB, or one row where that is more.
+
+    A part is brought to disk, digested and moved to its place in a thread of its own, while rows of the next one are
+    written; one part at a time, in their order. What goes wrong there is raised by the next call that ends a part.
     """
 
     def __init__(
@@ -252,6 +258,8 @@ class DatasetWriter:
         self._tags = dict(tags or {})
         self._schema: pa.Schema | None = None
         self._shares: dict[Split | None, _Share] = {}
+        self._finisher = ThreadPoolExecutor(1, thread_name_prefix="finish-part")
+        self._finishing: Future[None] | None = None
 
     def resume(self) -> object:
         """Take over the parts that an interrupted attempt finished; return the position after the last, or None.
@@ -296,10 +304,7 @@ class DatasetWriter:
         """
         if not self.is_checkpoint_due:
             return
-        self._cut(self._shares[None])
-        done = _Checkpoint(parts=self.parts, position=position, of=self._resumes)
-        self._store.publish(f"{self._folder}/{self.parts[-1].name}{CHECKPOINT_SUFFIX}", done.model_dump_json().encode())
-        self._failpoints.hit("part_done")
+        self._cut(self._shares[None], lambda: self._note(position))
 
     def forget_checkpoints(self) -> None:
         """Delete the notes for a later attempt, once none is needed."""
@@ -312,14 +317,23 @@ class DatasetWriter:
 
     def close(self) -> None:
         """Finish every open part; an output without any row gets one empty part, which keeps its types."""
-        if self._schema is not None and not self.parts:
+        self._wait()
+        has_part = bool(self.parts)
+        if self._schema is not None and not has_part:
             self._shares.setdefault(None, _Share(self._store, self._folder, self._schema, None))
         for share in self._shares.values():
-            if share.rows or not self.parts:
+            if share.rows or not has_part:
                 self._cut(share)
+                has_part = True
+        self._wait()
+        self._finisher.shutdown()
 
     def abandon(self) -> None:
         """Drop what is staged; finished parts stay for the next attempt."""
+        # What ends the attempt is known already; this would only be another error.
+        with contextlib.suppress(BaseException):
+            self._wait()
+        self._finisher.shutdown()
         for share in self._shares.values():
             share.abandon()
 
@@ -335,9 +349,28 @@ class DatasetWriter:
             for field in (self._schema or [])
         ]
 
-    def _cut(self, share: _Share) -> None:
+    def _cut(self, share: _Share, then: Callable[[], None] = lambda: None) -> None:
+        """End the open part of `share`; it is finished, and then `then` called, while others go on."""
+        self._wait()
         with _parquet_errors():
-            self.parts.append(share.finish(len(self.parts), self._failpoints))
+            staged = share.close()
+        self._finishing = self._finisher.submit(self._finish, staged, then)
+
+    def _finish(self, staged: _Staged, then: Callable[[], None]) -> None:
+        with _parquet_errors():
+            self.parts.append(staged.publish(self._store, self._folder, len(self.parts), self._failpoints))
+        then()
+
+    def _wait(self) -> None:
+        finishing, self._finishing = self._finishing, None
+        if finishing is not None:
+            finishing.result()
+
+    def _note(self, position: object) -> None:
+        """Let a later attempt know that the parts so far end at `position`."""
+        done = _Checkpoint(parts=self.parts, position=position, of=self._resumes)
+        self._store.publish(f"{self._folder}/{self.parts[-1].name}{CHECKPOINT_SUFFIX}", done.model_dump_json().encode())
+        self._failpoints.hit("part_done")
 
     def _checkpoints(self) -> Iterator[_Checkpoint]:
         for name in self._store.list(self._folder):
@@ -349,6 +382,29 @@ class DatasetWriter:
     def _stands(self, checkpoint: _Checkpoint) -> bool:
         names = [part.name for part in checkpoint.parts]
         return checkpoint.of == self._resumes and all(self._store.exists(f"{self._folder}/{name}") for name in names)
+
+
+@dataclass(frozen=True)
+class _Staged:
+    """A part that is written whole, and seen by nobody yet."""
+
+    path: Path
+    rows: int
+    split: Split | None
+
+    def publish(self, store: Store, folder: str, index: int, failpoints: Failpoints) -> Part:
+        """Move the file to its final, content-addressed name and describe it; where that fails, it is gone."""
+        try:
+            with self.path.open("rb") as file:
+                os.fsync(file.fileno())
+            digest = file_digest(self.path)
+            name = f"{self.split or 'part'}-{index:05d}-{digest[:12]}.parquet"
+            part = Part(name=name, rows=self.rows, bytes=self.path.stat().st_size, sha256=digest, split=self.split)
+            failpoints.hit("part_staged")
+            store.upload(self.path, f"{folder}/{name}")
+        finally:
+            self.path.unlink(missing_ok=True)
+        return part
 
 
 class _Share:
@@ -392,20 +448,14 @@ class _Share:
         """Return whether the part has reached its size."""
         return self._pending_rows == 0 and (self.rows >= ROWS_PER_PART or self.bytes >= BYTES_PER_PART)
 
-    def finish(self, index: int, failpoints: Failpoints) -> Part:
-        """Close the file, move it to its final, content-addressed name and describe it."""
+    def close(self) -> _Staged:
+        """Close the file; what comes next begins another one."""
         self._flush()
         assert self._writer is not None
         self._writer.close()
-        with self._path.open("rb") as done:
-            os.fsync(done.fileno())
-        digest = file_digest(self._path)
-        name = f"{self._split or 'part'}-{index:05d}-{digest[:12]}.parquet"
-        part = Part(name=name, rows=self.rows, bytes=self._path.stat().st_size, sha256=digest, split=self._split)
-        failpoints.hit("part_staged")
-        self._store.upload(self._path, f"{self._folder}/{name}")
+        staged = _Staged(self._path, self.rows, self._split)
         self._writer, self.rows, self.bytes = None, 0, 0
-        return part
+        return staged
 
     def abandon(self) -> None:
         """Remove the staged file, if any."""

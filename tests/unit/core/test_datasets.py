@@ -147,12 +147,30 @@ def test_a_killed_writer_resumes_with_the_same_parts(deps: Deps, point: str, nth
     )
 
 
+def test_a_part_that_cannot_be_finished_ends_the_writing_and_leaves_nothing_behind(deps: Deps) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "ROWS_PER_CHECKPOINT", 10)
+        failing = FailAt("part_staged", 2, OSError(28, "No space left on device"))
+        writer = DatasetWriter(deps.store, deps.store.folder("d"), failpoints=failing)
+        for position in range(2):
+            writer.write(ROWS)
+            writer.checkpoint(position)
+        with pytest.raises(StorageFullError):
+            writer.close()
+        writer.abandon()
+        again = DatasetWriter(deps.store, deps.store.folder("d"))
+        assert again.resume() == 0
+    kept = again.parts[0].name
+    assert deps.store.list(deps.store.folder("d")) == [kept, f"{kept}.checkpoint.json"]
+
+
 def test_forget_checkpoints_leaves_only_parts(deps: Deps) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(datasets, "ROWS_PER_CHECKPOINT", 10)
         writer = DatasetWriter(deps.store, deps.store.folder("d"))
         writer.write(ROWS)
         writer.checkpoint(1)
+        writer.close()
         assert len(deps.store.list(deps.store.folder("d"))) == 2
         writer.forget_checkpoints()
     assert deps.store.list(deps.store.folder("d")) == [writer.parts[0].name]
