@@ -11,6 +11,7 @@ import argparse
 import getpass
 import itertools
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -28,7 +29,8 @@ from hdfs_native import WriteOptions
 
 from benchmarks.figures import Figure, conclude
 
-SIZE_MB, LONG_MB, REPEATS = 200, 1_000, 3
+SIZE_MB, LONG_MB = 200, 1_000
+KINDS = ("parquet", "csv")
 SIDES = ("ours", "native", "web")
 GOALS = {"native": 0.9, "web": 2.0}
 NAMES = {"native": "hdfs-native", "web": "fsspec's WebHDFS"}
@@ -39,6 +41,8 @@ def main() -> int:
     """Measure and judge, or be one side of it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest_hdfs", description=__doc__)
     parser.add_argument("--long", action="store_true", help="1 GB of each format instead of 200 MB")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each side, one beside the other")
+    parser.add_argument("--only", choices=KINDS, help="this format alone")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.side:
@@ -48,15 +52,15 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory(prefix="aimass-hdfs-") as name, hdfs_server(Path(name)) as server:
         figures = []
-        for kind in ("parquet", "csv"):
+        for kind in [given.only] if given.only else KINDS:
             size = _put(server, f"/bench/rows.{kind}", kind, (LONG_MB if given.long else SIZE_MB) * 1_000_000)
-            figures += _compare(server, kind, Path(name), size)
+            figures += _compare(server, kind, Path(name), size, given.runs)
     return conclude("ingest_hdfs", figures)
 
 
-def _compare(server: Any, kind: str, folder: Path, size: int) -> list[Figure]:
+def _compare(server: Any, kind: str, folder: Path, size: int, runs: int) -> list[Figure]:
     found: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
-    for number, side in itertools.product(range(REPEATS), SIDES):
+    for number, side in itertools.product(range(runs), SIDES):
         request = {
             "side": side,
             "path": f"/bench/rows.{kind}",
@@ -66,10 +70,11 @@ def _compare(server: Any, kind: str, folder: Path, size: int) -> list[Figure]:
         }
         command = [sys.executable, "-m", "benchmarks.ingest_hdfs", "--side", json.dumps(request)]
         found[side].append(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
-    digests = {tuple(run["digest"]) for runs in found.values() for run in runs}
+        shutil.rmtree(request["folder"])
+    digests = {tuple(run["digest"]) for all_of_side in found.values() for run in all_of_side}
     assert len(digests) == 1, f"the sides wrote different rows: {digests}"
     ((rows, _),) = digests
-    seconds = {side: [run["seconds"] for run in runs] for side, runs in found.items()}
+    seconds = {side: [run["seconds"] for run in all_of_side] for side, all_of_side in found.items()}
     peak_mb = max(run["peak_mb"] for run in found["ours"])
     print(f"{kind}: {size / 1e6:,.0f} MB, {rows:,} rows; ours needs {peak_mb:,.0f} MB of memory")
     print("  " + ", ".join(f"{side} {statistics.median(each):.2f} s" for side, each in seconds.items()), flush=True)

@@ -38,6 +38,7 @@ BUCKET = "aimass-bench"
 RANGE_BYTES = 16 << 20
 AT_ONCE = 16
 ROWS_OF_64_KB = 950
+PATTERNS = {"large": "large/x.parquet", "small": "small/*.csv"}
 GOALS = {"obstore": 0.9, "esdk-obs-python": 3.0}
 Read = Callable[[Path], None]
 
@@ -213,20 +214,23 @@ def main() -> int:
     """Measure and judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ingest_obs", description=__doc__)
     parser.add_argument("--long", action="store_true", help="1 GB and 10,000 objects instead of 100 MB and 1,000")
-    parser.add_argument("--pairs", type=int, default=3, help="pairs of runs, one beside the other")
+    parser.add_argument("--pairs", type=int, default=5, help="pairs of runs, one beside the other")
+    parser.add_argument("--only", choices=PATTERNS, help="one large object, or many small ones alone")
     options = parser.parse_args()
+    kinds = [options.only] if options.only else list(PATTERNS)
     large, small = (1 << 30, 10_000) if options.long else (100 << 20, 1_000)
     figures = []
     with tempfile.TemporaryDirectory(prefix="aimass-bench-") as name, seaweedfs(Path(name) / "server") as server:
-        fill(server.bucket(BUCKET), large, small)
+        fill(server.bucket(BUCKET), large if "large" in kinds else 1, small if "small" in kinds else 0)
         for peer_name, peer in (("obstore", Obstore(server)), ("esdk-obs-python", HuaweiLoop(server))):
-            for what, pattern in (("large", "large/x.parquet"), ("small", "small/*.csv")):
+            for what in kinds:
                 pairs = [
-                    (ours(server, pattern, Path(name)), theirs(getattr(peer, what), Path(name)))
+                    (ours(server, PATTERNS[what], Path(name)), theirs(getattr(peer, what), Path(name)))
                     for _ in range(options.pairs)
                 ]
                 assert len({found for pair in pairs for _, found in pair}) == 1, "the rows differ"
                 figures.append(_figure(f"{what} objects against {peer_name}", pairs, GOALS[peer_name]))
+                print(f"{figures[-1].name}: " + ", ".join(f"{us:.2f} / {peer:.2f} s" for (us, _), (peer, _) in pairs))
     return conclude("ingest_obs", figures)
 
 
