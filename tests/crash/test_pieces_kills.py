@@ -1,9 +1,11 @@
-"""Files that keep coming, read in pieces by several tasks, each of which is killed: each file's rows are read once."""
+"""Rows that keep coming, read in pieces by several tasks, each of which is killed: each row is read once."""
 
 from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,18 @@ import pytest
 from aimass.core.datasets import open_dataset
 from aimass.core.deps import Deps, Runtime
 from tests.crash.forked import Forks
-from tests.crash.ingest_kills import READS_AT_THE_END, ROWS_PER_CHECKPOINT, Histogram, check_rows, writing
+from tests.crash.ingest_kills import (
+    READS_AT_THE_END,
+    ROWS_PER_CHECKPOINT,
+    Histogram,
+    LiveSource,
+    check_rows,
+    writing,
+)
 from tests.crash.ingest_tasks import ingest_task
 from tests.crash.test_files_kills import LiveFiles
+from tests.crash.test_mongodb_kills import LiveCollection
+from tests.services.mongodb import mongodb_server
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow]
 POINTS = {
@@ -23,7 +34,7 @@ POINTS = {
     "ingest_gather": ("before_manifest", "after_manifest"),
 }
 PIECES = 3
-FILES_PER_RUN = 4
+WRITES_PER_RUN = 4
 MOST_SECONDS = 0.3
 
 
@@ -88,10 +99,11 @@ class Run:
 
 
 class Reads:
-    """Runs that read the same files in pieces, one after the other, now and then two at once."""
+    """Runs that read the same source in pieces, one after the other, now and then two at once."""
 
-    def __init__(self, live: LiveFiles, folder: Path) -> None:
+    def __init__(self, live: LiveSource, folder: Path) -> None:
         folder.mkdir()
+        self.live = live
         self.config = {"name": "live", **live.config, "mode": "incremental"}
         self.folder = folder
         self.forks = Forks(folder)
@@ -103,7 +115,8 @@ class Reads:
 
     def runtime(self, run: str) -> dict[str, Any]:
         """Return the surroundings of a run."""
-        return {"store": str(self.folder / "store"), "project": "crash", "run_id": run, "connections": {}}
+        store = str(self.folder / "store")
+        return {"store": store, "project": "crash", "run_id": run, "connections": self.live.connections}
 
     def one(self, number: int, draw: random.Random) -> None:
         """Let a run be killed here and there, every third time beside another one that is not."""
@@ -123,26 +136,52 @@ class Reads:
         raise AssertionError("something is always new")
 
 
+@contextmanager
+def files(folder: Path, _: int) -> Iterator[LiveSource]:
+    """Yield a folder of files."""
+    yield LiveFiles(folder / "files")
+
+
+@contextmanager
+def documents(folder: Path, seed: int) -> Iterator[LiveSource]:
+    """Yield a collection of a server that stays up."""
+    with mongodb_server(folder) as server:
+        live = LiveCollection(server, seed)
+        live.connections = {"aimass_mongodb": server.connection()}
+        yield live
+        live.close()
+
+
 @pytest.mark.timeout(0)
+@pytest.mark.parametrize("source", [files, pytest.param(documents, marks=pytest.mark.integration("mongodb"))])
 def test_rows_that_several_tasks_read_are_read_once(
-    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    source: Callable[[Path, int], AbstractContextManager[LiveSource]],
 ) -> None:
     # A run is several tasks, so half as many kills take as long as those of other tests.
     points, seed = max(1, request.config.getoption("read_points") // 2), request.config.getoption("--crash-seed")
-    live, draw = LiveFiles(tmp_path / "files"), random.Random(seed)
-    reads = Reads(live, tmp_path / "reads")
+    with source(tmp_path, seed) as live:
+        reads = Reads(live, tmp_path / "reads")
+        runs = read_until_killed(reads, points, random.Random(seed))
+        uri = reads.to_the_end()
+        # One task goes on with the chain that several have read.
+        alone = reads.forks.run(ingest_task, {"config": reads.config, **reads.request("alone")})
+        assert (alone["reused"], alone["uri"]) == (True, uri)
+        found = open_dataset(uri, Deps.from_runtime(Runtime.model_validate(reads.runtime("look")))).read()
+        check_rows(live.truth(), found, key=live.key)
+    with capsys.disabled():
+        print(f"\n{reads.killed.total()} kills in {runs} runs, seed {seed}; {found.height:,} rows, all once")
+        print(reads.killed.text())
+
+
+def read_until_killed(reads: Reads, points: int, draw: random.Random) -> int:
+    """Let runs read what comes until so many tasks were killed; return how many runs that took."""
     runs = 0
-    with writing(live) as allowed:
+    with writing(reads.live) as allowed:
         while reads.killed.total() < points:
-            allowed.release(FILES_PER_RUN)
+            allowed.release(WRITES_PER_RUN)
             reads.one(runs, draw)
             runs += 1
-    uri = reads.to_the_end()
-    # One task goes on with the chain that several have read.
-    alone = reads.forks.run(ingest_task, {"config": reads.config, **reads.request("alone")})
-    assert (alone["reused"], alone["uri"]) == (True, uri)
-    found = open_dataset(uri, Deps.from_runtime(Runtime.model_validate(reads.runtime("look")))).read()
-    check_rows(live.truth(), found, key=live.key)
-    with capsys.disabled():
-        print(f"\n{reads.killed.total()} kills in {runs} runs, seed {seed}; {live.truth().height:,} rows, all once")
-        print(reads.killed.text())
+    return runs
