@@ -170,9 +170,13 @@ class _Seen:
         self.kinds[kind] += 1
         if kind == "document":
             for name, inner in value.items():
-                self.children.setdefault(name, _Seen()).add(inner)
+                seen = self.children.get(name)
+                if seen is None:
+                    seen = self.children[name] = _Seen()
+                seen.add(inner)
         elif kind == "array":
-            self.items.update(values.kind_of(item) for item in value)
+            for item in value:
+                self.items[values.kind_of(item)] += 1
         elif kind == "decimal":
             exponent = value.to_decimal().as_tuple().exponent
             self.scale = max(self.scale, -exponent if isinstance(exponent, int) else 0)

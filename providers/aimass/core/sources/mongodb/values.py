@@ -47,16 +47,18 @@ class MisfitError(ValueError):
 
 def kind_of(value: Any) -> str:
     """Return the kind of column that holds `value` as it is; ``null``, ``document`` and ``array`` besides."""
-    if value is None:
-        return "null"
+    kind = _KINDS.get(type(value))
+    if kind is not None:
+        return kind
     if isinstance(value, Code):
         return "text" if value.scope is None else "json"
     if isinstance(value, Binary | bytes):
         return "uuid" if getattr(value, "subtype", 0) == UUID_SUBTYPE else "binary"
-    return _KINDS.get(type(value), "json")
+    return "json"
 
 
 _KINDS = {
+    type(None): "null",
     bool: "boolean",
     int: "integer",
     Int64: "integer",
