@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aimass.core import datasets
+from aimass.core import datasets, parts
 from aimass.core.access import ReadRequest
 from aimass.core.datasets import DatasetWriter, batches, open_dataset, schema_of
 from aimass.core.deps import Deps, Runtime
@@ -35,13 +35,9 @@ ROWS = pl.DataFrame(
 @pytest.fixture
 def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups and parts of a few rows, so that a small table has many."""
-    for name, value in {
-        "ROWS_PER_GROUP": 64,
-        "ROWS_PER_PART": 300,
-        "BYTES_PER_GROUP": 3_000,
-        "ROWS_PER_CHECKPOINT": 100,
-    }.items():
-        monkeypatch.setattr(datasets, name, value)
+    for name, value in {"ROWS_PER_GROUP": 64, "ROWS_PER_PART": 300, "BYTES_PER_GROUP": 3_000}.items():
+        monkeypatch.setattr(parts, name, value)
+    monkeypatch.setattr(datasets, "ROWS_PER_CHECKPOINT", 100)
 
 
 def _publish(deps: Deps, name: str, *frames: pl.DataFrame, tags: dict[str, dict[str, str]] | None = None) -> str:
@@ -74,9 +70,9 @@ def test_the_same_rows_give_the_same_files_however_they_are_cut(
     tmp_path_factory: pytest.TempPathFactory, cuts: list[int]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "ROWS_PER_GROUP", 64)
-        patch.setattr(datasets, "ROWS_PER_PART", 300)
-        patch.setattr(datasets, "BYTES_PER_GROUP", 3_000)
+        patch.setattr(parts, "ROWS_PER_GROUP", 64)
+        patch.setattr(parts, "ROWS_PER_PART", 300)
+        patch.setattr(parts, "BYTES_PER_GROUP", 3_000)
         edges = [0, *sorted(cuts), ROWS.height]
         pieces = [ROWS.slice(begin, end - begin) for begin, end in itertools.pairwise(edges)]
         store = Store(str(tmp_path_factory.mktemp("store")))
@@ -188,7 +184,7 @@ def test_a_batch_with_other_columns_or_types_is_a_schema_mismatch(deps: Deps) ->
 
 def test_an_abandoned_writer_leaves_nothing(deps: Deps) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets, "ROWS_PER_GROUP", 10)
+        patch.setattr(parts, "ROWS_PER_GROUP", 10)
         writer = DatasetWriter(deps.store, deps.store.folder("d"))
         writer.write(ROWS)
         writer.abandon()
