@@ -52,18 +52,18 @@ class Bare:
         await ANSWER.send(send, "bare")
 
 
-def prepared(model: Released) -> tuple[Any, dict[str, Any]]:
-    """Return a session of the model, with the options of the server, and the feeds of one row."""
+def prepared(model: Released, n_rows: int = 1) -> tuple[Any, list[dict[str, Any]]]:
+    """Return a session of the model, with the options of the server, and the feeds of some rows, each by itself."""
     import onnxruntime as ort
 
     session = ort.InferenceSession(str(model.onnx_file), session_options(1), providers=["CPUExecutionProvider"])
     encoder = RowEncoder(read_columns(model.graph_file))
-    return session, encoder.feeds(encoder.encode(model.rows(1)))
+    return session, [encoder.feeds(encoder.encode([row])) for row in model.rows(n_rows)]
 
 
 async def serve(port: int, model: Released, *, with_session: bool) -> None:
     """Serve until the process is ended."""
-    session, feeds = prepared(model)
+    session, (feeds,) = prepared(model)
     app = Bare((lambda: session.run(OUTPUTS, feeds)) if with_session else lambda: None)
     listener = socket.socket()
     listener.bind(("127.0.0.1", port))

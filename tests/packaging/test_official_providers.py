@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
 
 from aimass.hooks.connections import STANDARD_TYPES
+from tests.packaging.wheel import find_uv
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PACKAGES = {
@@ -35,12 +35,9 @@ def owners(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
     Their own wheels say that; the drivers that they need are left out.
     """
-    uv = shutil.which("uv")
-    if uv is None:
-        pytest.skip("uv is not installed: run `make env`")
     folder = tmp_path_factory.mktemp("providers")
     install = [
-        uv,
+        find_uv(),
         "pip",
         "install",
         "--quiet",

@@ -48,10 +48,14 @@ class Environment:
         return _run([self.python, *arguments], arguments[0], cwd=self.folder, env=variables, timeout=timeout_s)
 
 
+def find_uv() -> str:
+    """Return the uv that the bootstrap has found or installed."""
+    return _run([sys.executable, str(ROOT / "scripts" / "bootstrap.py"), "uv"], "looking for uv").strip()
+
+
 def make_environment(folder: Path, wheel: Path, lock: str) -> Environment:
     """Install `requirements/<lock>.txt`, hashes required, and the wheel itself into a new environment."""
-    bootstrap = [sys.executable, str(ROOT / "scripts" / "bootstrap.py")]
-    uv = _run([*bootstrap, "uv"], "looking for uv").strip()
+    uv = find_uv()
     environment = Environment(folder)
     _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], "making an environment")
     install = [uv, "pip", "install", "--quiet", "--python", environment.python, "--no-deps"]
