@@ -71,13 +71,14 @@ test-all: env ## every test, one group after the other; real servers are started
 	if (( $${#failed[@]} )); then echo "FAILED test groups: $${failed[*]}"; exit 1; fi
 	echo "all test groups passed: $(GROUPS)"
 
-# A slow group starts servers and kills processes: one test at a time.
+# The other slow groups run whole Airflows or kill processes: one test at a time.
+SIDE_BY_SIDE := $(FAST_GROUPS) integration
 .PHONY: $(addprefix test-,$(GROUPS))
-$(addprefix test-,$(FAST_GROUPS)): test-%: env
+$(addprefix test-,$(SIDE_BY_SIDE)): test-%: env
 	@mkdir -p reports
 	$(PYTEST) -n $(WORKERS) --dist loadgroup --junitxml=reports/$*.xml tests/$* $(PYTEST_ARGS)
 
-$(addprefix test-,$(SLOW_GROUPS)): test-%: env
+$(addprefix test-,$(filter-out $(SIDE_BY_SIDE),$(GROUPS))): test-%: env
 	@mkdir -p reports
 	$(PYTEST) --junitxml=reports/$*.xml tests/$* $(PYTEST_ARGS)
 
