@@ -139,7 +139,8 @@ class Home:
             preferred = usual + self.port_offset
             chosen[name] = machine.free_port(preferred, chosen.values())
             if chosen[name] != preferred:
-                sentences.append(f"port {preferred} is busy: {name} takes {chosen[name]} instead")
+                why = "refused by browsers" if preferred in machine.REFUSED_BY_BROWSERS else "busy"
+                sentences.append(f"port {preferred} is {why}: {name} takes {chosen[name]} instead")
         (self.run / "ports.json").write_text(json.dumps(chosen))
         return sentences
 

@@ -16,6 +16,10 @@ DISK_NEEDED_BYTES = 2_000_000_000
 # Beyond these characters, SQLite's URLs and Airflow's settings read a path as something else.
 FORBIDDEN_IN_PATHS = "?#%$~"
 PORTS_TRIED = 200
+REFUSED_BY_BROWSERS = frozenset(
+    {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, *range(6665, 6670), 6679, 6697, 10080}
+)
+"""The Fetch standard's bad ports from 1024 on."""
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -65,9 +69,9 @@ def cores() -> int:
 
 
 def free_port(preferred: int, taken: Collection[int] = ()) -> int:
-    """Return `preferred`, or the next port above that nobody listens on."""
+    """Return `preferred`, or the next port above that nobody listens on and browsers open."""
     for port in range(preferred, preferred + PORTS_TRIED):
-        if port not in taken and is_free(port):
+        if port not in taken and port not in REFUSED_BY_BROWSERS and is_free(port):
             return port
     raise DemoError(
         f"No free port between {preferred} and {preferred + PORTS_TRIED - 1}. Stop what listens there, then try again."

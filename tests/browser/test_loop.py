@@ -34,7 +34,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     base = tmp_path_factory.mktemp("loop")
     (base / "pipelines").mkdir()
     (base / "pipelines" / PIPELINE.name).write_text(_quicker(PIPELINE.read_text()))
-    demo = Demo(base / "demo", base / "pipelines", port_offset=2000)
+    demo = Demo(base / "demo", base / "pipelines", port_offset=2500)
     try:
         ran = demo.call("run", timeout_s=1500)
         assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr

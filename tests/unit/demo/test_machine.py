@@ -44,6 +44,10 @@ def test_a_busy_port_is_passed_over() -> None:
         assert machine.free_port(busy) > busy
 
 
+def test_a_port_that_browsers_refuse_is_passed_over() -> None:
+    assert machine.free_port(10_080) > 10_080
+
+
 def test_a_port_given_to_another_service_is_passed_over() -> None:
     first = machine.free_port(23_000)
     assert machine.free_port(first, taken=[first]) > first
