@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from bson import ObjectId
 from pymongo.errors import PyMongoError
 
-from tests.crash.ingest_kills import prove_exactly_once, prove_full_reads
+from tests.crash.ingest_kills import Histogram, prove_exactly_once, prove_full_reads
 from tests.services.mongodb import MongoDb, mongodb_server
 
 pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.integration("mongodb")]
@@ -72,20 +74,31 @@ class LiveCollection:
         self._client.close()
 
 
-@pytest.mark.timeout(0)
-def test_documents_are_read_once(
-    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def proven(
+    prove: Callable[..., Histogram],
+    make: Callable[[MongoDb, int], LiveCollection],
+    request: pytest.FixtureRequest,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Have reads of the collection that `make` makes killed, and print where."""
     points, seed = request.config.getoption("read_points"), request.config.getoption("--crash-seed")
-    with mongodb_server(tmp_path) as server:
-        live = LiveCollection(server, seed)
+    with mongodb_server(folder) as server:
+        live = make(server, seed)
         disturb = live.restart if server.is_own else None
-        histogram = prove_exactly_once(live, points=points, seed=seed, folder=tmp_path / "reads", disturb=disturb)
+        histogram = prove(live, points=points, seed=seed, folder=folder / "reads", disturb=disturb)
         rows = live.truth().height
         live.close()
     with capsys.disabled():
         print(f"\n{histogram.total()} kills, seed {seed}; {rows:,} documents, none lost, none doubled")
         print(histogram.text())
+
+
+@pytest.mark.timeout(0)
+def test_documents_are_read_once(
+    request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proven(prove_exactly_once, LiveCollection, request, tmp_path, capsys)
 
 
 class FullCollection(LiveCollection):
@@ -107,13 +120,4 @@ class FullCollection(LiveCollection):
 def test_each_full_read_has_every_document_once(
     request: pytest.FixtureRequest, tmp_path: Path, capsys: pytest.CaptureFixture[str], *, fits: bool
 ) -> None:
-    points, seed = request.config.getoption("read_points"), request.config.getoption("--crash-seed")
-    with mongodb_server(tmp_path) as server:
-        live = FullCollection(server, seed, fits=fits)
-        disturb = live.restart if server.is_own else None
-        histogram = prove_full_reads(live, points=points, seed=seed, folder=tmp_path / "reads", disturb=disturb)
-        rows = live.truth().height
-        live.close()
-    with capsys.disabled():
-        print(f"\n{histogram.total()} kills, seed {seed}; {rows:,} documents, none lost, none doubled")
-        print(histogram.text())
+    proven(prove_full_reads, partial(FullCollection, fits=fits), request, tmp_path, capsys)

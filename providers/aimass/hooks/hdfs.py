@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aimass.core.errors import ConfigError
 from aimass.core.settings import given
 from aimass.core.sources.hdfs.connection import HdfsConnection
-from aimass.hooks.source import SourceHook
+from aimass.hooks.source import SourceHook, account
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -48,10 +48,7 @@ def hdfs_document(connection: Connection) -> dict[str, Any]:
     is_standard = connection.conn_type == STANDARD_TYPE
     return given(
         {
-            "host": connection.host,
-            "port": connection.port,
-            "user": connection.login,
-            "password": connection.password,
+            **account(connection),
             **(_standard(connection.extra_dejson) if is_standard else _ours(connection.extra_dejson)),
         }
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aimass.core.errors import ConfigError
 from aimass.core.settings import given
 from aimass.core.sources.mongodb.connection import MongoDbConnection
-from aimass.hooks.source import SourceHook
+from aimass.hooks.source import SourceHook, account
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -82,11 +82,8 @@ def mongodb_document(connection: Connection) -> dict[str, Any]:
     more = _from_driver(extra) if connection.conn_type == STANDARD_TYPE else {name: extra.get(name) for name in FIELDS}
     return given(
         {
-            "host": connection.host,
-            "port": connection.port,
+            **account(connection),
             "database": connection.schema,
-            "user": connection.login,
-            "password": connection.password,
             **more,
         }
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aimass.core.errors import ConfigError, MissingDependencyError
 from aimass.core.settings import given
 from aimass.core.sources.mysql.connection import MySqlConnection
-from aimass.hooks.source import SourceHook
+from aimass.hooks.source import SourceHook, account
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -57,10 +57,7 @@ def mysql_document(connection: Connection) -> dict[str, Any]:
     is_standard = connection.conn_type == STANDARD_TYPE
     return given(
         {
-            "host": connection.host,
-            "port": connection.port,
-            "user": connection.login,
-            "password": connection.password,
+            **account(connection),
             "database": connection.schema,
             **(_tls_of_standard(connection) if is_standard else {name: extra.get(name) for name in EXTRAS}),
         }

@@ -84,3 +84,13 @@ class SourceHook(BaseHook, Generic[C]):
             return False, str(missing)
         except (AimassError, OSError) as error:
             return False, str(error)
+
+
+def account(connection: Connection) -> dict[str, Any]:
+    """Return where a server is and who asks, by the engine's names."""
+    return {
+        "host": connection.host,
+        "port": connection.port,
+        "user": connection.login,
+        "password": connection.password,
+    }

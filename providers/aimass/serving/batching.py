@@ -132,7 +132,7 @@ class Batcher:
 
     def takes(self, n_rows: int) -> bool:
         """Return whether `submit` takes so many rows: they are run soon, and there is room for them."""
-        return self._is_soon(n_rows) and not (self.queued_rows and self.queued_rows + n_rows > self._config.queue_rows)
+        return self._is_soon(n_rows) and self._has_room(n_rows)
 
     def submit(self, block: Block, reply: Reply) -> None:
         """Have the rows run with what else waits in the next turn of the loop; the caller keeps `queued_rows`."""
@@ -176,9 +176,12 @@ class Batcher:
     def _end_turn(self) -> None:
         self._ran_this_turn = False
 
-    def _admit(self, n_rows: int) -> None:
+    def _has_room(self, n_rows: int) -> bool:
         # A request that is larger than the whole queue is let in when it is alone: it could never be answered else.
-        if self.queued_rows and self.queued_rows + n_rows > self._config.queue_rows:
+        return not self.queued_rows or self.queued_rows + n_rows <= self._config.queue_rows
+
+    def _admit(self, n_rows: int) -> None:
+        if not self._has_room(n_rows):
             raise QueueFullError(
                 f"{self.queued_rows} rows wait for {self.loaded.name} and {n_rows} more would be too many",
                 expected=f"at most {self._config.queue_rows}",

@@ -61,7 +61,7 @@ async def predict(engine: Engine, request: Request) -> Response:
     request.check_json()
     choice = request.query("version", "alias")
     rows = read_rows(await request.body())
-    ask = _ask(request, choice.get("version"), choice.get("alias"))
+    ask = ask_of(request, choice.get("version"), choice.get("alias"))
 
     def block_of(loaded: LoadedModel) -> Block:
         encoder = loaded.encoder
@@ -80,7 +80,7 @@ def predict_at_once(engine: Engine, request: Request, body: bytes, later: Later 
     if request.has_query:
         return None
     request.check_json()
-    ask = _ask(request)
+    ask = ask_of(request)
     answer = engine.answer_at_once(ask, body)
     if answer is not None:
         return _response(answer, request)
@@ -98,7 +98,8 @@ def predict_at_once(engine: Engine, request: Request, body: bytes, later: Later 
     return LATER if engine.answer_in_turn(ask, body, done) else None
 
 
-def _ask(request: Request, version: str | None = None, alias: str | None = None) -> Ask:
+def ask_of(request: Request, version: str | None = None, alias: str | None = None) -> Ask:
+    """Return what the engine is asked for a request."""
     key = request.text(b"x-route-key")
     return Ask(request.model, version, alias, key, request.id, "rest", request.token, request.started)
 

@@ -11,7 +11,7 @@ from aimass.serving.context import Resolved
 from aimass.serving.engine import Ask, Engine
 from aimass.serving.errors import MalformedError, MediaTypeError, ServingError
 from aimass.serving.loaded import LoadedModel
-from aimass.serving.rest_predict import headers_of
+from aimass.serving.rest_predict import ask_of, headers_of
 from aimass.serving.rest_request import JSON, Request, Response
 from aimass.serving.tensor_rows import block_of, input_metadata
 from aimass.serving.tensors import Array
@@ -87,17 +87,7 @@ async def infer(engine: Engine, request: Request, version: str | None) -> Respon
         others = engine.context.table.known_columns(request.model)
         return block_of(parsed.tensors, loaded.encoder, ignore=others)
 
-    ask = Ask(
-        request.model,
-        version,
-        None,
-        request.text(b"x-route-key"),
-        request.id,
-        "rest",
-        request.token,
-        request.started,
-    )
-    answer = await engine.answer(ask, encode)
+    answer = await engine.answer(ask_of(request, version), encode)
     loaded = answer.resolved.loaded
     outputs: dict[str, Array] = {"probability": answer.probability, "label": answer.label}
     body, length = infer_json.write(loaded.name, loaded.version, outputs, parsed, request_id=request.id)
