@@ -261,13 +261,13 @@ class Supervisor:
     # --- the end ----------------------------------------------------------------------------------------------------
 
     async def _drain(self, tasks: list[asyncio.Task[None]]) -> None:
-        started = time.monotonic()
         self.draining = True
         log.info("%s drains", self.config.name)
         for task in tasks:
             task.cancel()
         if self.config.drain_delay_s:
             await self._turn_away()
+        started = time.monotonic()
         await self.fleet.stop(self.config.drain_timeout_s)
         if self.labels is not None and self._sealer is not None:
             self.labels.close()
