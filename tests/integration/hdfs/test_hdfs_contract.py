@@ -264,10 +264,12 @@ def test_a_data_node_is_killed_while_it_is_read(both: list[Folder]) -> None:
     readings = [source.read(position) for source in sources]
     firsts = [next(reading) for reading in readings]
     both[0].server.data_node.kill()
-    for reading in readings:
-        with pytest.raises(UnreachableError):
-            list(reading)
-    both[0].server.data_node.start()
+    try:
+        for reading in readings:
+            with pytest.raises(UnreachableError):
+                list(reading)
+    finally:
+        both[0].server.data_node.start()
     for source, first in zip(sources, firsts, strict=True):
         rest = sum(batch.rows.num_rows for batch in source.read(position, kept(first.resume)))
         assert first.rows.num_rows + rest == 2_400_000

@@ -50,8 +50,9 @@ def reading(file: SourceFile) -> Iterator[None]:
     except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeError, pa.ArrowInvalid) as error:
         raise _corrupt(file, error) from error
     except OSError as error:
-        # Arrow reports damaged bytes as an OSError without an error number.
-        if error.errno is None:
+        # Arrow reports damaged bytes as an OSError without an error number; so do answers that were cut short, but what
+        # is broken there is the connection, and the file may be whole.
+        if error.errno is None and not isinstance(error, (ConnectionError, TimeoutError)):
             raise _corrupt(file, error) from error
         raise from_os_error(error, doing=f"reading {file.uri}") from error
 

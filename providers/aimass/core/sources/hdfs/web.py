@@ -75,7 +75,11 @@ class WebClient:
 
     def fetch(self, path: str, size: int) -> bytes:
         """Return the first `size` bytes of a small file."""
-        return self._range(path, 0, size)
+        content = self._range(path, 0, size)
+        if len(content) != size:
+            why = f"{len(content):,} bytes came where {size:,} were listed"
+            raise unreachable(self._address, doing=f"reading {path}", why=why)
+        return content
 
     def create(self, path: str) -> IO[bytes]:
         """Open a new file for writing, with its folders."""
