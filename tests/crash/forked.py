@@ -6,12 +6,16 @@ import json
 import multiprocessing
 import threading
 from collections.abc import Callable
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 # What the one common ancestor of all tests' tasks imports; nothing there may start threads.
 PRELOADED = ["tests.crash.ancestor"]
+# A process that starts collects the others' ends, and each end can be read once: by one thread at a time.
+ENDS = threading.Lock()
+LONGEST_S = 120
 Task = Callable[[dict[str, Any]], Any]
 
 
@@ -33,14 +37,14 @@ class Forks:
         """Return what `task` returns, or None when its process was killed; any other end is a failure."""
         answer = self._folder / f"{uuid4().hex}.json"
         process = self._context.Process(target=_answer, args=(task, request, str(answer)))
-        process.start()
-        if kill_after_s is not None:
-            timer = threading.Timer(kill_after_s, process.kill)
-            timer.start()
+        with ENDS:
+            process.start()
+        if kill_after_s is not None and not wait([process.sentinel], kill_after_s):
+            process.kill()
+        ended = wait([process.sentinel], LONGEST_S)
+        assert ended, f"{task.__name__} goes on after {LONGEST_S} s"
+        with ENDS:
             process.join()
-            timer.cancel()
-        else:
-            process.join(timeout=120)
         if process.exitcode == -9:
             return None
         assert process.exitcode == 0, f"{task.__name__} ended with {process.exitcode}"
