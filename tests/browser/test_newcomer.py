@@ -16,7 +16,7 @@ from demo.home import USER
 from demo.newcomer import Newcomer, Wish
 from tests.browser.conftest import PICTURES
 from tests.e2e.running import Demo
-from tests.services.browser import Pages, axe
+from tests.services.browser import Pages, axe, evaluated
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 STEPS = [
@@ -56,7 +56,7 @@ def test_from_the_login_to_a_released_version(
         ours = [frame for frame in page.frames if "/aimass/" in frame.url and "/plugin/" not in frame.url]
         ours = [frame for frame in ours if "/report/content" not in frame.url]
         for frame in ours:
-            assert frame.evaluate("document.documentElement.lang") == language, (step, frame.url)
+            assert evaluated(frame, "document.documentElement.lang") == language, (step, frame.url)
             faults.extend(f"{step}: {fault}" for fault in axe(frame))
 
     wish = Wish(table, TARGET, f"churn_{language}", trials=4)

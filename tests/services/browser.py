@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Frame, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Frame, Page, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE_WIDTH = 390
 SEVERE = ("serious", "critical")
+ATTEMPTS = 10
 
 
 def chromium_path() -> str:
@@ -100,8 +101,7 @@ def axe(page: Page | Frame) -> list[str]:
     """Return what axe-core finds serious or critical in `page` (frames inside it are left out: ask them one by one)."""
     from axe_playwright_python.base import AXE_SCRIPT
 
-    page.evaluate(AXE_SCRIPT)
-    found = page.evaluate("axe.run({resultTypes: ['violations'], iframes: false})")
+    found = evaluated(page, f"{AXE_SCRIPT}\n;axe.run({{resultTypes: ['violations'], iframes: false}})")
     return [
         f"{rule['id']} ({rule['impact']}) at {node['target']}: {node['failureSummary']}"
         for rule in found["violations"]
@@ -113,4 +113,16 @@ def axe(page: Page | Frame) -> list[str]:
 def sideways_px(page: Page | Frame) -> int:
     """Return by how many pixels the page is wider than its window: a phone's reader would have to scroll sideways."""
     root = "document.documentElement"
-    return int(page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
+    return int(evaluated(page, f"{root}.scrollWidth - {root}.clientWidth"))
+
+
+def evaluated(page: Page | Frame, script: str) -> Any:
+    """Return what a script gives in `page`; in one that renews itself meanwhile, it is run again."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return page.evaluate(script)
+        except Error as error:
+            if "most likely because of a navigation" not in error.message:
+                raise
+            page.wait_for_load_state()
+    return page.evaluate(script)
