@@ -2,7 +2,7 @@
 
 Both peers open the file by fsspec, as their documentations do, hand it to pyarrow's reader and write with its writer:
 no digests, no manifest, no way to go on after a crash. Every side runs in a process of its own, which is timed without
-its imports; the rows that it wrote are compared with ours.
+its imports; the rows that it wrote are compared with ours. What Arrow alone needs for the same file is told, too.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from hdfs_native import WriteOptions
 
 from benchmarks.figures import Figure, conclude
+from benchmarks.floor import floor_s
 
 SIZE_MB, LONG_MB = 200, 1_000
 KINDS = ("parquet", "csv")
@@ -77,7 +78,11 @@ def _compare(server: Any, kind: str, folder: Path, size: int, runs: int) -> list
     seconds = {side: [run["seconds"] for run in all_of_side] for side, all_of_side in found.items()}
     peak_mb = max(run["peak_mb"] for run in found["ours"])
     print(f"{kind}: {size / 1e6:,.0f} MB, {rows:,} rows; ours needs {peak_mb:,.0f} MB of memory")
-    print("  " + ", ".join(f"{side} {statistics.median(each):.2f} s" for side, each in seconds.items()), flush=True)
+    print("  " + ", ".join(f"{side} {statistics.median(each):.2f} s" for side, each in seconds.items()))
+    with server.client.read(f"/bench/rows.{kind}") as file:
+        (folder / f"rows.{kind}").write_bytes(file.read())
+    floors = [floor_s(folder / f"rows.{kind}", folder) for _ in range(runs)]
+    print(f"  decoded and encoded alone from memory {statistics.median(floors):.2f} s", flush=True)
     ours = [rows / each / 1e6 for each in seconds["ours"]]
     spread = (max(ours) - min(ours)) / statistics.median(ours)
     return [
