@@ -97,7 +97,8 @@ def print_story(home: Home) -> None:
     log = Services(home).log(STORY)
     if log.exists():
         print(f"Story      the model is served, improved, fed nonsense, and comes back by itself: {log}")
-        print(tail(log))
+        if log.stat().st_size:
+            print(tail(log))
 
 
 def failure(home: Home, dag_id: str, outcome: RunOutcome) -> str:

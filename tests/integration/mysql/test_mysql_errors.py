@@ -68,6 +68,12 @@ def test_wrong_password_is_refused(
     assert "hunter2" not in f"{caught.value} {caught.value.details} {caplog.text}"
 
 
+def test_looking_for_new_rows_says_nothing(flights: str, open_source: Open, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        open_source(table=flights).position()
+    assert caplog.text == ""
+
+
 def test_wrong_host_is_unreachable(server: MariaDb, flights: str, open_source: Open) -> None:
     for change in ({"port": free_port()}, {"host": "nowhere.invalid"}):
         with pytest.raises(UnreachableError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,6 +25,8 @@ from aimass.core.sources.mysql.connection import MySqlConnection
 if TYPE_CHECKING:
     from mysql.connector.connection import MySQLConnection
 
+# It tells of each plugin that it loads: a sensor that polls would fill the triggerer's log.
+logging.getLogger("mysql.connector").setLevel(logging.WARNING)
 # Times come as UTC, and text as UTF-8, whatever the server's settings are.
 SESSION = ("SET time_zone = '+00:00'",)
 
