@@ -23,7 +23,8 @@ def connection_type() -> dict[str, Any]:
         "conn-fields": {
             "tls": {
                 "label": "TLS",
-                "description": "verified: encrypted, and the certificate is checked against authority and host name.",
+                "description": "verified: encrypted, and the certificate is checked against authority and host name. "
+                "off: only the password is hidden.",
                 "schema": {"type": "string", "enum": ["verified", "off"], "default": "verified"},
             },
             "tls_ca": {

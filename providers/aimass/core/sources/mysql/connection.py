@@ -22,7 +22,7 @@ class MySqlConnection(ConnectionSettings):
     tls: Literal["verified", "off"] = Field(
         default="verified",
         description="verified: encrypted, and the certificate must be the host's and signed by a known authority; off: "
-        "everything but the password crosses the network as it is.",
+        "all crosses the network as it is but the password, which goes as a hash or under a key that the server sends.",
     )
     tls_ca: str = Field(
         default="", description="File of the authorities that may sign the server's certificate; the system's if empty."

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-import mysql.connector
 from mysql.connector import errorcode
 from mysql.connector.errors import Error
 
@@ -21,6 +20,7 @@ from aimass.core.errors import (
     UnreachableError,
 )
 from aimass.core.sources.mysql.connection import MySqlConnection
+from aimass.core.sources.mysql.login import connect
 
 if TYPE_CHECKING:
     from mysql.connector.connection import MySQLConnection
@@ -98,8 +98,7 @@ def _open(connection: MySqlConnection) -> MySQLConnection:
     tls: dict[str, Any] = {"ssl_disabled": True}
     if connection.tls == "verified":
         tls = {"ssl_ca": connection.authorities, "ssl_verify_cert": True, "ssl_verify_identity": True}
-    # Typed as any of three classes; without a pool and in pure Python it is this one.
-    opened = mysql.connector.connect(
+    return connect(
         host=connection.host,
         port=connection.port,
         user=connection.user,
@@ -107,10 +106,8 @@ def _open(connection: MySqlConnection) -> MySQLConnection:
         database=connection.database or None,
         connection_timeout=connection.connect_timeout_s,
         read_timeout=connection.read_timeout_s,
-        use_pure=True,
         **tls,
     )
-    return cast("MySQLConnection", opened)
 
 
 @contextlib.contextmanager
@@ -130,6 +127,12 @@ def server_error(connection: MySqlConnection, number: int, text: str) -> AimassE
     Wrong statements name no password, so the server's text may be told.
     """
     where = f"MySQL at {connection.address}"
+    if "requires SSL" in text:
+        return ConfigError(
+            f"{where} is not told the password: {text}",
+            expected="an encrypted connection for this way of logging in",
+            hint="Set tls: verified, or give the user `caching_sha2_password` on a server that has a key",
+        )
     if "SSL" in text or "certificate" in text.lower() or "Tls" in text:
         return ConfigError(
             f"{where} cannot be trusted: {text}",
