@@ -21,6 +21,8 @@ from aimass.core.errors import (
 )
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mysql import reading
+from aimass.core.sources.mysql.connection import MySqlConnection
+from aimass.core.sources.mysql.engines import ConnectorxEngine
 from aimass.core.stages.ingest import IngestConfig, run
 from tests.integration.mysql.conftest import Open
 from tests.integration.mysql.test_mysql_contract import all_rows
@@ -144,6 +146,14 @@ def test_tls_is_verified(tmp_path: Path, open_source: Open) -> None:
         for wrong in ({"tls_ca": str(other.ca)}, {"tls_ca": ""}, {"host": "localhost"}):
             with pytest.raises(ConfigError, match="cannot be trusted"):
                 open_source(table="t", connection={**trusted, **wrong}).position()
+        pinned = {"mark": {"to": [1]}}
+        for wrong in ({"tls_ca": str(other.ca)}, {"host": "localhost"}):
+            impatient = {**trusted, **wrong, "connect_timeout_s": 1, "read_timeout_s": 1}
+            with pytest.raises(ConfigError, match="cannot be trusted"):
+                list(open_source(table="t", engine="connectorx", connection=impatient).read(pinned))
+            # As a session of ours goes first, connectorx meets such a server only where it changes meanwhile.
+            with pytest.raises(ConfigError, match="cannot be trusted"):
+                ConnectorxEngine(MySqlConnection.model_validate(impatient)).fetch("SELECT 1")
         with pytest.raises(NotAllowedError):
             open_source(table="t", connection=server.connection()).position()
 

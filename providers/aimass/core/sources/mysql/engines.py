@@ -18,7 +18,7 @@ import pyarrow as pa
 from aimass.core.errors import CorruptDataError, MissingDependencyError
 from aimass.core.sources.mysql.connection import MySqlConnection
 from aimass.core.sources.mysql.readers import Threads
-from aimass.core.sources.mysql.sessions import SESSION, server_error, session, translated_errors
+from aimass.core.sources.mysql.sessions import SESSION, check, server_error, session, translated_errors
 from aimass.core.sources.mysql.text_protocol import text_rows
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class ConnectorxEngine:
         ------
         UnreachableError, NotAllowedError, NotFoundError
             As the server says.
+        ConfigError
+            The server cannot be trusted with the password.
         CorruptDataError
             A value has no place in its Arrow type.
         """
@@ -84,6 +86,8 @@ class ConnectorxEngine:
         try:
             return self._threads.start(read).result(timeout_s)
         except TimeoutError:
+            # It tries a login again and again, whatever is wrong with it; a session of ours says what that is.
+            check(self._connection)
             raise server_error(self._connection, 0, "nothing came in time, see `read_timeout_s`") from None
         except BaseException as error:
             # A panic in Rust is no Exception; everything else that is none (KeyboardInterrupt) goes its way.
