@@ -126,15 +126,12 @@ def _masked(tensor: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _put_texts(target: Array, column: RawColumn, tensor: Tensor) -> None:
-    cells = _canonical(column, tensor)
-    if NULL_STRING in cells:
-        raise reserved(column)
-    target[:] = [NULL_STRING if cell is None else cell for cell in cells]
+    target[:] = _canonical(column, tensor, NULL_STRING)
 
 
 def _put_floats(target: Array, column: RawColumn, tensor: Tensor) -> None:
     if tensor.values.dtype.kind == "O":
-        target[:] = [math.nan if cell is None else cell for cell in _canonical(column, tensor)]
+        target[:] = _canonical(column, tensor, math.nan)
         return
     target[:] = tensor.values
     if tensor.missing is not None:
@@ -147,14 +144,18 @@ def _put_whole(target: Array, missing: Array, column: RawColumn, tensor: Tensor)
         target[:] = values
         missing[:] = False if tensor.missing is None else tensor.missing
         return
-    cells = _canonical(column, tensor)
+    cells = _canonical(column, tensor, None)
     target[:] = [0 if cell is None else cell for cell in cells]
     missing[:] = [cell is None for cell in cells]
 
 
-def _canonical(column: RawColumn, tensor: Tensor) -> list[Any]:
+def _canonical(column: RawColumn, tensor: Tensor, absent: Any) -> list[Any]:
+    """Return the cells in canonical form, `absent` where they are missing."""
     cells = tensor.values.tolist()
     if tensor.missing is not None:
-        cells = [None if absent else cell for cell, absent in zip(cells, tensor.missing.tolist(), strict=True)]
+        cells = [None if missing else cell for cell, missing in zip(cells, tensor.missing.tolist(), strict=True)]
     known = {cell: canonical_value(cell, column) for cell in set(cells)}  # texts repeat
-    return [known[cell] for cell in cells]
+    if NULL_STRING in known.values():
+        raise reserved(column)
+    known = {cell: absent if value is None else value for cell, value in known.items()}
+    return list(map(known.__getitem__, cells))

@@ -72,6 +72,19 @@ def test_bytes_of_texts_come_back():
     assert Tensor.from_bytes("a", datatype_of(array), [4], bytes_of(array)).values.tolist() == array.tolist()
 
 
+@pytest.mark.parametrize("longest", ["", "x" * 255, "x" * 256, "y" * 70_000])
+def test_texts_of_every_length_come_back(longest):
+    array = np.array(["a", "", "", "a", "\x07", longest, "é" * 127, "a"], dtype=object)
+    assert Tensor.from_bytes("a", "BYTES", [8], bytes_of(array)).values.tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("length", [3, 300])
+def test_texts_that_do_not_add_up_are_told_so_whatever_they_hold(length):
+    raw = packed(b"a", "é".encode() * length)
+    with pytest.raises(MalformedError, match="do not add up"):
+        Tensor.from_bytes("a", "BYTES", [2], raw[:-1])
+
+
 @pytest.mark.parametrize(
     ("datatype", "shape", "raw"),
     [
