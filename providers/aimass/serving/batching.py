@@ -32,6 +32,9 @@ INLINE_MS = 0.5
 SINGLES_UNTIL_ALONE = 16
 """Batches of one after which a model no longer counts as crowded."""
 
+SHARED_FROM_ROWS = 257
+"""Rows from which a request is shared among the worker's threads: less is not worth a thread's round trip."""
+
 MOST_RUNS = 8
 """Runs that a worker does at once, whatever the number of cores."""
 
@@ -60,6 +63,8 @@ class Reply(Protocol):
 class _Waiting(NamedTuple):
     block: Block
     result: Reply
+    is_alone: bool = False
+    """Whether it is a batch of its own: two shares of one request in one batch would leave a thread idle."""
 
 
 class Batcher:
@@ -194,16 +199,17 @@ class Batcher:
 
     async def _in_parts(self, block: Block) -> Scores:
         """Submit a large request piece by piece, so that others come between."""
-        size, n_rows = self._config.max_batch_rows, block.n_rows
-        if n_rows <= size:
+        n_rows = block.n_rows
+        if n_rows < min(SHARED_FROM_ROWS, self._config.max_batch_rows + 1):
             return await self._submit(block)
+        size = self._rows_of_share(n_rows)
         scores: list[Scores] = []
         pending: deque[asyncio.Future[Scores]] = deque()
         try:
             for start in range(0, n_rows, size):
                 if len(pending) > self._runs:  # one waits, so that no thread does
                     scores.append(await pending.popleft())
-                pending.append(self._submit(block.part(start, start + size)))
+                pending.append(self._submit(block.part(start, start + size), is_alone=True))
             while pending:
                 scores.append(await pending.popleft())
         finally:
@@ -212,9 +218,14 @@ class Batcher:
                     each.exception()  # the first one was raised
         return np.concatenate([part[0] for part in scores]), np.concatenate([part[1] for part in scores])
 
-    def _submit(self, block: Block) -> asyncio.Future[Scores]:
+    def _rows_of_share(self, n_rows: int) -> int:
+        """Return how many rows of a large request are run at once: equal shares, so that all threads end together."""
+        rounds = math.ceil(n_rows / (self._config.max_batch_rows * self._runs))
+        return math.ceil(n_rows / (rounds * self._runs))
+
+    def _submit(self, block: Block, *, is_alone: bool = False) -> asyncio.Future[Scores]:
         result: asyncio.Future[Scores] = self._loop.create_future()
-        self._waiting.append(_Waiting(block, result))
+        self._waiting.append(_Waiting(block, result, is_alone))
         self._schedule(self._config.batch_wait_ms / 1e3 if self._is_crowded else 0.0)
         return result
 
@@ -258,7 +269,7 @@ class Batcher:
                 self._waiting.popleft()
                 continue
             rows += each.block.n_rows
-            if batch and rows > self._config.max_batch_rows:
+            if batch and (rows > self._config.max_batch_rows or each.is_alone or batch[-1].is_alone):
                 break
             batch.append(self._waiting.popleft())
         return batch

@@ -60,7 +60,7 @@ class ServeConfig(Settings):
     shadow_max_ms: float = Field(default=100.0, gt=0, description="Median time of one row, in ms, that it may take.")
 
     # --- how it answers ---------------------------------------------------------------------------------------------
-    max_batch_rows: int = Field(default=256, ge=1, description="Rows of one run of a model; larger requests are cut.")
+    max_batch_rows: int = Field(default=512, ge=1, description="Rows of one run of a model; larger requests are cut.")
     batch_wait_ms: float = Field(
         default=0.0, ge=0, le=1000, description="Time that a loaded model's requests wait for company, in ms."
     )
