@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from aimass.core import models
 from aimass.core.compute.local import LocalCompute, LocalSettings
 from aimass.core.deps import Runtime
 from aimass.core.failpoints import NoFailpoints
@@ -84,8 +85,10 @@ def make_rows(n_rows: int, seed: int) -> pl.DataFrame:
 
 
 def released(folder: Path) -> Released:
-    """Return the model, from below `folder` where an earlier run with the same recipe, this file, left it."""
-    model = Released(folder / f"model-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]}")
+    """Return the model, from below `folder` where an earlier run left it: with this recipe, and the same exporter."""
+    recipe = [Path(__file__), *sorted(Path(models.__file__).parent.glob("*.py"))]
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in recipe)).hexdigest()
+    model = Released(folder / f"model-{digest[:12]}")
     if not model.graph_file.exists():
         model.folder.mkdir(parents=True, exist_ok=True)
         _release(model)

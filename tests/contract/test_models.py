@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from aimass.core.models import MODELS
+from aimass.core.models.onnx_graph import FEATURES
 from aimass.core.testing.models import ModelContract
 
 
@@ -41,6 +43,17 @@ class TestLightGBM(ModelContract):
             "Other", (ModelContract,), {"family": self.family, "settings": {**self.settings, "n_jobs": n_jobs}}
         )
         assert np.array_equal(other().fitted().predict_proba(X), expected)
+
+    def test_onnx_gives_a_row_the_same_bits_in_every_batch(self) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        graph = self.fitted().to_onnx(6).SerializeToString()
+        session = onnxruntime.InferenceSession(graph, options)
+        X = np.random.default_rng(0).normal(size=(70, 6)).astype(np.float32)
+        (together,) = session.run(None, {FEATURES: X})
+        for rows in (1, 3, 8, 33):
+            parts = [session.run(None, {FEATURES: X[at : at + rows]})[0] for at in range(0, 70, rows)]
+            assert np.array_equal(np.concatenate(parts), together)
 
     def test_early_stopping_keeps_the_best_round(self) -> None:
         seen: list[float] = []

@@ -21,7 +21,7 @@ from aimass.core.models.base import (
     floor_to_float32,
     thread_count,
 )
-from aimass.core.models.onnx_graph import from_classifier
+from aimass.core.models.onnx_graph import from_boosted_trees
 
 if TYPE_CHECKING:
     import onnx
@@ -146,7 +146,7 @@ class LightGBM:
             target_opset=EXPORTER_OPSET,
             zipmap=False,
         )
-        return from_classifier(exported, n_features)
+        return from_boosted_trees(exported, n_features)
 
     def _parameters(self, seed: int) -> dict[str, Any]:
         chosen = self.settings.model_dump(
