@@ -172,15 +172,17 @@ def _update(tags: dict[str, str], changes: Mapping[str, str | None]) -> None:
 def write_model(folder: Path, bias: float, columns: Sequence[Mapping[str, str]]) -> None:
     """Write a graph whose probability is sigmoid(distance + stops + bias), and its signature.
 
-    A bias that is not a number makes every answer NaN.
+    `columns` hold a distance; other columns than these two are not looked at. A bias that is not a number makes every
+    answer NaN.
     """
     shapes = {"string": TensorProto.STRING, "float": TensorProto.DOUBLE, "int": TensorProto.INT64}
     inputs = [helper.make_tensor_value_info(column["name"], shapes[column["kind"]], ["N"]) for column in columns]
     masks = [column["name"] + MASK_SUFFIX for column in columns if column["kind"] == "int"]
     inputs += [helper.make_tensor_value_info(name, TensorProto.BOOL, ["N"]) for name in masks]
+    stops = "stops" if any(column["name"] == "stops" for column in columns) else "zero"
     nodes = [
         helper.make_node("Cast", ["distance"], ["far"], to=TensorProto.FLOAT),
-        helper.make_node("Cast", ["stops"], ["many"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [stops], ["many"], to=TensorProto.FLOAT),
         helper.make_node("IsNaN", ["far"], ["no_distance"]),
         helper.make_node("Where", ["no_distance", "zero", "far"], ["distance_known"]),
         helper.make_node("Add", ["distance_known", "many"], ["part"]),

@@ -115,7 +115,8 @@ class Request:
         kind = self.headers.get(b"content-type", b"")
         if kind not in _JSON_TYPES and kind.partition(b";")[0].strip().lower() != JSON:
             raise MediaTypeError(
-                f"The body is said to be {kind.decode('latin-1')[:80]!r}", expected="Content-Type: application/json"
+                f"The body is said to be {kind.decode('latin-1')[:80]!r}",
+                expected="the header Content-Type: application/json",
             )
 
     async def body(self) -> bytes:
