@@ -38,8 +38,16 @@ class Merged:
         return bool(self.added or self.widened)
 
 
-def merge_schemas(before: pa.Schema, now: pa.Schema) -> Merged:
+def merge_schemas(before: pa.Schema, now: pa.Schema, *, inferred: bool = False) -> Merged:
     """Return the schema that holds the rows of both.
+
+    Parameters
+    ----------
+    before, now : pyarrow.Schema
+        The earlier and the later one.
+    inferred : bool
+        Whether the types were guessed from values: whole numbers were then taken for int64 only because there was no
+        other number among them, so double is the wider type. Whoever casts them checks that a double holds each.
 
     Raises
     ------
@@ -51,7 +59,7 @@ def merge_schemas(before: pa.Schema, now: pa.Schema) -> Merged:
     fields, widened = [], []
     for field in before:
         later = now.field(field.name).type if field.name in now.names else field.type
-        wider = field.type if later == field.type else _wider(field.name, field.type, later)
+        wider = field.type if later == field.type else _wider(field.name, field.type, later, inferred=inferred)
         if wider != field.type:
             widened.append(f"{field.name}: {field.type} → {wider}")
         fields.append(pa.field(field.name, wider))
@@ -78,11 +86,22 @@ def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     arrays = []
     for field in schema:
         found = field.name in table.schema.names
-        arrays.append(table[field.name] if found else pa.nulls(table.num_rows, field.type))
+        arrays.append(_cast(table[field.name], field) if found else pa.nulls(table.num_rows, field.type))
+    return pa.table(arrays, schema=schema)
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    import pyarrow as pa
+
     try:
-        return pa.table(arrays, names=schema.names).cast(schema)
+        return column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise SchemaMismatchError(f"Rows do not fit the types of this read: {error}") from error
+        raise SchemaMismatchError(
+            f"Values of the column {field.name!r} do not fit: {error}",
+            expected=f"{field.type}, as earlier rows have it",
+            hint="Read it anew under another `name`, or mend the values where they come from",
+            column=field.name,
+        ) from error
 
 
 def empty_table(schema: pa.Schema) -> pa.Table:
@@ -95,8 +114,12 @@ def empty_table(schema: pa.Schema) -> pa.Table:
     return pa.table([pa.nulls(0, field.type) for field in schema], schema=schema)
 
 
-def _wider(name: str, before: pa.DataType, now: pa.DataType) -> pa.DataType:
+def _wider(name: str, before: pa.DataType, now: pa.DataType, *, inferred: bool) -> pa.DataType:
     """Return which of two types holds the values of both."""
+    import pyarrow as pa
+
+    if inferred and {before, now} == {pa.int64(), pa.float64()}:
+        return pa.float64()
     if _holds(now, before):
         return now
     if _holds(before, now):

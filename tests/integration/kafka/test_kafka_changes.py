@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
 
+from aimass.core.datasets import open_dataset
+from aimass.core.deps import Deps, Runtime
 from aimass.core.errors import DataError
 from aimass.core.sources.kafka import messages
+from aimass.core.stages import ingest
+from aimass.core.stages.ingest import IngestConfig
 from aimass.core.testing.sources import kept
 from tests.integration.kafka.conftest import MARKS, Open, rejects_of, rows_of
 from tests.integration.kafka.test_kafka_contract import spelled
@@ -163,6 +168,22 @@ def test_inferred_columns_go_on(kafka: Kafka, topic: str, open_source: Open) -> 
     kafka.write(topic, spelled({"n": 2.5, "more": True}))
     third = open_source().position(second)
     assert third["columns"] == {"n": "double", "f": "double", "t": "string", "more": "boolean"}
+
+
+def test_odd_values_do_not_end_the_reads(kafka: Kafka, topic: str, tmp_path: Path) -> None:
+    """A word among numbers is kept aside, a fraction accepted by the rule, and what follows is read."""
+    kafka.create(topic)
+    source = {"type": "kafka", "topics": [topic]}
+    config = IngestConfig(name="t", source=source, mode="incremental", on_widened_type="accept")
+    found = []
+    for number, values in enumerate([[*range(200)], [*range(199), "abc"], [1.5], [7]]):
+        kafka.write(topic, spelled(*({"n": value} for value in values)))
+        run: dict[str, Any] = {"store": str(tmp_path / "store"), "run_id": f"run-{number}"}
+        deps = Deps.from_runtime(Runtime(**run, connections={"aimass_kafka": kafka.connection()}))
+        result = ingest.run(config, deps)
+        found.append((result.rows, result.rejected))
+    assert found == [(200, 0), (399, 1), (400, 0), (401, 0)]
+    assert open_dataset(result.uri, deps).read()["n"].tail(3).to_list() == [198.0, 1.5, 7.0]
 
 
 def test_pieces_of_a_position_are_the_whole(kafka: Kafka, topic: str, open_source: Open) -> None:

@@ -439,6 +439,26 @@ def test_rows_go_on_being_one_chain(table: Table) -> None:
         IngestConfig(name="t", source=table.document(), mode="snapshot")
 
 
+def test_odd_values_do_not_end_the_reads(table: Table) -> None:
+    """A word among numbers is kept aside, a fraction accepted by the rule, and what follows is read."""
+    config = IngestConfig(
+        name="t",
+        source=table.document(cursor="_id"),
+        mode="incremental",
+        on_widened_type="accept",
+        max_reject_share=0.5,
+    )
+    found, first = [], 0
+    for values in ([1, 2], [3, "abc"], [1.5], [7]):
+        table.insert(*({"_id": first + index, "n": value} for index, value in enumerate(values)))
+        first += len(values)
+        deps = Deps.from_runtime(table.runtime().model_copy(update={"run_id": f"run-{first}"}))
+        result = ingest.run(config, deps)
+        found.append((result.rows, result.rejected))
+    assert found == [(2, 0), (3, 1), (4, 0), (5, 0)]
+    assert open_dataset(result.uri, deps).read()["n"].to_list() == [1.0, 2.0, 3.0, 1.5, 7.0]
+
+
 def test_a_position_is_small_json(filled: Callable[[int], Table]) -> None:
     position = filled(200).source(cursor="_id").position()
     assert len(json.dumps(position)) < 5_000

@@ -55,6 +55,12 @@ def test_what_would_lose_values_is_refused(before: pa.DataType, now: pa.DataType
         merged(before, now)
 
 
+@pytest.mark.parametrize("types", [(pa.int64(), pa.float64()), (pa.float64(), pa.int64())])
+def test_whole_numbers_that_were_guessed_become_doubles(types: tuple[pa.DataType, pa.DataType]) -> None:
+    before, now = (pa.schema([("c", each)]) for each in types)
+    assert merge_schemas(before, now, inferred=True).schema.field("c").type == pa.float64()
+
+
 @given(ANY, ANY)
 def test_merging_knows_no_order_and_what_is_merged_holds_both(one: pa.DataType, other: pa.DataType) -> None:
     try:

@@ -48,7 +48,8 @@ class Source(Protocol):
 
     `read` may run in another thread than the other methods. Settings that do not change which rows there are, such as
     sizes of batches and rules about what is an error, are marked ``OUTSIDE_KEY``: all others begin a chain of
-    incremental reads anew when they change.
+    incremental reads anew when they change, except for ``types``, the types of single columns. A source that has such
+    a setting infers the others.
     """
 
     Settings: ClassVar[type[settings.Settings]]

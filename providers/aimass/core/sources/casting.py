@@ -33,6 +33,11 @@ TYPES: dict[str, pa.DataType] = {
     "timestamp_utc": UTC_TIMESTAMP,
 }
 
+SPELLINGS = {
+    TYPES[name]: name for name in ("integer", "double", "boolean", "string", "date", "timestamp", "timestamp_utc")
+}
+"""How a configuration names the types that are inferred from values."""
+
 Fault = tuple[int, str]
 """A row's index and why it does not fit."""
 

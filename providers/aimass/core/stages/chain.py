@@ -8,6 +8,7 @@ rows. The manifest, which holds data and position, is published once: then, and 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,6 +80,14 @@ class Chain:
         while self._is_published(head + 1):
             head += 1
         return head
+
+    def others(self) -> list[Manifest]:
+        """Return the last links of the stage's other chains."""
+        last: dict[str, tuple[Link, Manifest]] = {}
+        for link, manifest in self._links():
+            if link.chain != self.key and (link.chain not in last or last[link.chain][0].number < link.number):
+                last[link.chain] = link, manifest
+        return [manifest for _, manifest in last.values()]
 
     def note(self, number: int) -> None:
         """Leave a note for `head` that link `number` is published."""
@@ -152,7 +161,12 @@ class Chain:
 
     def _search(self) -> int:
         """Return the highest number among all outputs of the stage that belong to this chain; -1 without one."""
+        return max((link.number for link, _ in self._links() if link.chain == self.key), default=-1)
+
+    def _links(self) -> Iterator[tuple[Link, Manifest]]:
+        """Yield the links of all chains of the stage."""
         root = self._deps.store.folder(self._project, self._stage)
-        found = (find_manifest(self._deps.store, f"{root}/{name}") for name in self._deps.store.list(root))
-        links = [manifest.link for manifest in found if manifest is not None and manifest.link is not None]
-        return max((link.number for link in links if link.chain == self.key), default=-1)
+        for name in self._deps.store.list(root):
+            found = find_manifest(self._deps.store, f"{root}/{name}")
+            if found is not None and found.link is not None:
+                yield found.link, found

@@ -15,7 +15,7 @@ from aimass.core.stages.ingest_chain import IngestStage
 from aimass.core.stages.ingest_config import IngestConfig as IngestConfig
 from aimass.core.stages.ingest_config import IngestResult as IngestResult
 from aimass.core.stages.ingest_config import open_source
-from aimass.core.stages.ingest_earlier import take_over, texts_before, types_before
+from aimass.core.stages.ingest_earlier import take_over, told_types, types_before, with_types
 from aimass.core.stages.ingest_rows import EXAMPLES, copy_rows
 
 if TYPE_CHECKING:
@@ -39,9 +39,10 @@ def _open(config: IngestConfig, deps: Deps, output: Output) -> tuple[IngestConfi
     before = schema_of(*output.target.previous, deps.store)
     try:
         schema = normal_schema(source.schema(output.position))
-        as_text = texts_before(config, before, schema)
-        if as_text is not None:
-            config, source = as_text, open_source(as_text, deps)
+        types = told_types(config, before, schema)
+        if types:
+            config = with_types(config, types)
+            source = open_source(config, deps)
             schema = normal_schema(source.schema(output.position))
     except EmptyDataError:
         # Nothing that is new is a row, so the columns are the earlier ones.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+from pydantic import ValidationError
 
 from aimass.core.deps import Deps
 from aimass.core.errors import EmptyDataError, TerminalError
@@ -12,15 +15,22 @@ from aimass.core.stages.chain import Chain, Pin, chain_key
 from aimass.core.stages.ingest_config import IngestConfig, IngestResult, open_source
 from aimass.core.storage import text_digest
 
+log = logging.getLogger(__name__)
+
 
 def chain_of(config: IngestConfig, deps: Deps) -> Chain:
     """Return the chain of the incremental reads of one source under one name.
 
     Neither the rules for changed columns nor the code's version belong to it: whoever accepts a new column goes on
-    where the reads stand, and so does whoever installs a new version.
+    where the reads stand, and so does whoever installs a new version. Nor do the types of single columns: what they
+    change is judged by those rules.
     """
-    identity = {"name": config.name, "source": config.source_document(), "keep": config.keep}
-    return Chain(deps, "ingest", chain_key("ingest", identity))
+    return Chain(deps, "ingest", chain_key("ingest", _identity(config)))
+
+
+def _identity(config: IngestConfig) -> dict[str, Any]:
+    source = {name: value for name, value in config.source_document().items() if name != "types"}
+    return {"name": config.name, "source": source, "keep": config.keep}
 
 
 def current_position(config: IngestConfig, deps: Deps) -> Any:
@@ -108,6 +118,7 @@ class IngestStage(Stage[IngestConfig, IngestResult]):
         if last is None:
             if position is None:
                 raise EmptyDataError("The source has no rows", expected="at least one row")
+            _tell_of_others(config, chain)
             # A source that cannot tell what is new shall say so before anything is read.
             source.position(position)
         return None if position is None else chain.pin(head + 1, position)
@@ -119,6 +130,26 @@ class IngestStage(Stage[IngestConfig, IngestResult]):
             return False
         result = IngestResult.model_validate({**manifest.result, "max_reject_share": config.max_reject_share})
         return result.has_too_many_rejects
+
+
+def _tell_of_others(config: IngestConfig, chain: Chain) -> None:
+    """Warn where reads of this name were made with other settings: none of them is gone on with."""
+    mine = _identity(config)
+    for other in chain.others():
+        if other.config.get("name") != config.name:
+            continue
+        try:
+            theirs = _identity(IngestConfig.model_validate(other.config))
+        except ValidationError:
+            # Another version wrote it.
+            continue
+        both = {**theirs["source"], "keep": theirs["keep"]}, {**mine["source"], "keep": mine["keep"]}
+        names = sorted(name for name in both[0].keys() | both[1].keys() if both[0].get(name) != both[1].get(name))
+        log.warning(
+            "Earlier reads of %r (%s rows) had other settings: %s. This one begins anew, with all rows; to go on "
+            "there, set them as they were.",
+            config.name, f"{other.rows:,}", ", ".join(names),
+        )  # fmt: skip
 
 
 def stands(target: Target, deps: Deps) -> bool:

@@ -98,9 +98,13 @@ class IngestResult(StageResult):
 
     @property
     def has_too_many_rejects(self) -> bool:
-        """Whether more rows of this read were kept aside than is allowed."""
+        """Whether more rows of this read were kept aside than is allowed.
+
+        Where all are allowed to be, a link of a chain may have no row that fits: others came before, or will follow.
+        """
         read = self.rows - self.earlier_rows + self.rejected
-        return self.rejected > self.max_reject_share * read or 0 < self.rejected == read
+        has_none = self.link is None and 0 < self.rejected == read
+        return self.rejected > self.max_reject_share * read or has_none
 
 
 def open_source(config: IngestConfig, deps: Deps) -> Source:

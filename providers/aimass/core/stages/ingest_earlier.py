@@ -13,8 +13,10 @@ from aimass.core.errors import SchemaMismatchError
 from aimass.core.manifest import Part
 from aimass.core.schemas import Merged, conform, merge_schemas
 from aimass.core.sources import SOURCES
+from aimass.core.sources.casting import SPELLINGS
 from aimass.core.stages.base import Output
 from aimass.core.stages.ingest_config import IngestConfig
+from aimass.core.storage import Store
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 MANY_PARTS = 32
 SMALL_ROWS = 125_000
 SMALL_BYTES = 16 << 20
+LARGEST_EXACT = 2**53
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,13 @@ def take_over(config: IngestConfig, deps: Deps, output: Output, schema: pa.Schem
     if output.target.previous is None:
         return Earlier(schema)
     folder, before = output.target.previous
-    merged = merge_schemas(schema_of(folder, before, deps.store), schema)
+    earlier = schema_of(folder, before, deps.store)
+    merged = merge_schemas(earlier, schema, inferred=infers_types(config))
     _check_rules(config, merged, folder)
     if config.keep == "new":
         return Earlier(merged.schema)
     parts = [part for part in before.parts if part.rows]
+    check_doubles(deps.store, folder, parts, earlier, merged.schema)
     small = list(_small(parts))[::-1] if rewrites else []
     kept = parts[: len(parts) - len(small)]
     output.adopt_parts([part.seen_from(output.uri, owner=folder, is_older=merged.is_wider) for part in kept])
@@ -77,20 +82,63 @@ def take_over(config: IngestConfig, deps: Deps, output: Output, schema: pa.Schem
     return Earlier(merged.schema, sum(part.rows for part in parts), pieces)
 
 
-def texts_before(config: IngestConfig, before: pa.Schema, now: pa.Schema) -> IngestConfig | None:
-    """Return `config` with the type string for columns that were text before and now look like something else.
+def check_doubles(store: Store, folder: str, parts: Sequence[Part], own: pa.Schema, wanted: pa.Schema) -> None:
+    """Raise SchemaMismatchError where whole numbers of `parts` are wanted as doubles, and one does not hold them.
 
-    None where there is no such column, or the source's types are not inferred. Among the rows of one read there may
-    be nothing but digits.
+    The parts' own statistics tell: no row is read.
     """
     import pyarrow as pa
 
-    names = [name for name in now.names if name in before.names and pa.types.is_large_string(before.field(name).type)]
-    other = {name: "string" for name in names if not pa.types.is_large_string(now.field(name).type)}
-    told = config.source.get("types") or {}
-    if not _infers_types(config) or other.keys() <= told.keys():
-        return None
-    return config.model_copy(update={"source": {**config.source, "types": {**other, **told}}})
+    names = {name for name in own.names if own.field(name).type == pa.int64()}
+    names &= {name for name in wanted.names if wanted.field(name).type == pa.float64()}
+    for part in parts if names else ():
+        for name, limits in _limits(store, part.uri(folder), names):
+            if max(map(abs, limits)) > LARGEST_EXACT:
+                raise SchemaMismatchError(
+                    f"The column {name!r} has become double, and earlier rows have whole numbers up to {limits[1]}",
+                    expected=f"at most ±{LARGEST_EXACT}, which a double holds exactly",
+                    hint="Read it anew under another `name`, with the type string for this column",
+                    column=name,
+                )
+
+
+def _limits(store: Store, uri: str, names: set[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield the smallest and the largest value of each row group of those of the columns that hold whole numbers."""
+    import pyarrow.parquet as pq
+
+    with store.open(uri) as file:
+        about = pq.read_metadata(file)
+    for group in range(about.num_row_groups):
+        for index in range(about.num_columns):
+            column = about.row_group(group).column(index)
+            if column.path_in_schema in names and column.physical_type == "INT64" and column.statistics.has_min_max:
+                yield column.path_in_schema, (column.statistics.min, column.statistics.max)
+
+
+def told_types(config: IngestConfig, before: pa.Schema, now: pa.Schema) -> dict[str, str]:
+    """Return the earlier types of columns that now look like something else, by their names in a configuration.
+
+    Of inferred types alone. Among the rows of one read there may be nothing but digits where there was text; and one
+    word among numbers makes their column text, while it is that word which does not fit.
+    """
+    if not infers_types(config):
+        return {}
+    import pyarrow as pa
+
+    chosen = config.source.get("types") or {}
+    found = {}
+    for name, guessed in zip(now.names, now.types, strict=True):
+        earlier = before.field(name).type if name in before.names else guessed
+        is_text = pa.types.is_large_string(earlier) or pa.types.is_large_string(guessed)
+        if earlier != guessed and is_text and earlier in SPELLINGS and name not in chosen:
+            found[name] = SPELLINGS[earlier]
+    return found
+
+
+def with_types(config: IngestConfig, types: dict[str, str]) -> IngestConfig:
+    """Return `config` with these types of single columns, besides those it names itself."""
+    chosen = config.source.get("types") or {}
+    return config.model_copy(update={"source": {**config.source, "types": {**types, **chosen}}}) if types else config
 
 
 def types_before(config: IngestConfig, before: pa.Schema, now: pa.Schema) -> pa.Schema:
@@ -101,7 +149,8 @@ def types_before(config: IngestConfig, before: pa.Schema, now: pa.Schema) -> pa.
     import pyarrow as pa
 
     def settled(field: pa.Field) -> pa.Field:
-        if not _infers_types(config) or field.name not in before.names:
+        is_chosen = field.name in (config.source.get("types") or {})
+        if not infers_types(config) or field.name not in before.names or is_chosen:
             return field
         earlier = before.field(field.name).type
         was_double = earlier == pa.float64() and pa.types.is_integer(field.type)
@@ -110,7 +159,7 @@ def types_before(config: IngestConfig, before: pa.Schema, now: pa.Schema) -> pa.
     return pa.schema([settled(field) for field in now])
 
 
-def _infers_types(config: IngestConfig) -> bool:
+def infers_types(config: IngestConfig) -> bool:
     """Return whether the source guesses types from values, where they are not set."""
     return "types" in SOURCES.load(config.source["type"]).Settings.model_fields
 

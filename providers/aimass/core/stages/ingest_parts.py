@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import Field
 
-from aimass.core.datasets import schema_of
+from aimass.core.datasets import normal_schema, schema_of
 from aimass.core.deps import Deps
-from aimass.core.errors import ConfigError, DataError
+from aimass.core.errors import ConfigError, DataError, EmptyDataError
 from aimass.core.manifest import PARTITIONS, InputRef, Manifest, load_manifest
 from aimass.core.schemas import merge_schemas
 from aimass.core.stages.base import Output, Stage, StageConfig, StageResult, Target
@@ -20,7 +20,7 @@ from aimass.core.stages.ingest import STAGE as INGEST
 from aimass.core.stages.ingest import result_of
 from aimass.core.stages.ingest_chain import IngestStage, stands
 from aimass.core.stages.ingest_config import IngestConfig, IngestResult, open_source
-from aimass.core.stages.ingest_earlier import take_over
+from aimass.core.stages.ingest_earlier import check_doubles, infers_types, take_over, told_types, with_types
 from aimass.core.storage import as_uri, text_digest
 
 
@@ -50,9 +50,21 @@ def _plan(config: IngestPlanConfig, deps: Deps, _: Output) -> IngestPlanResult:
     target = INGEST.target(config.ingest, deps, finish_others=False)
     if stands(target, deps):
         return IngestPlanResult(configs=[])
-    document = config.ingest.model_dump(mode="json", exclude_defaults=True)
     pieces = _partitions(target, deps) or _deal(config, deps, target)
+    document = _with_earlier_types(config.ingest, deps, target).model_dump(mode="json", exclude_defaults=True)
     return IngestPlanResult(configs=[{**document, "partition": piece} for piece in pieces])
+
+
+def _with_earlier_types(config: IngestConfig, deps: Deps, target: Target) -> IngestConfig:
+    """Return `config` with the types that earlier reads of the chain have, where its pieces would guess others."""
+    if target.previous is None or not infers_types(config):
+        return config
+    before = schema_of(*target.previous, deps.store)
+    try:
+        now = normal_schema(open_source(config, deps).schema(target.position))
+    except EmptyDataError:
+        return config
+    return with_types(config, told_types(config, before, now))
 
 
 def _deal(config: IngestPlanConfig, deps: Deps, target: Target) -> list[Any]:
@@ -103,10 +115,12 @@ def _gather(config: IngestGatherConfig, deps: Deps, output: Output) -> IngestRes
     pieces = [(as_uri(uri.rstrip("/")), load_manifest(deps.store, uri)) for uri in config.pieces]
     _check_complete(pieces, _partitions(output.target, deps))
     schemas = [schema_of(uri, manifest, deps.store) for uri, manifest in pieces]
-    common = reduce(lambda one, other: merge_schemas(one, other).schema, schemas)
+    inferred = infers_types(config.ingest)
+    common = reduce(lambda one, other: merge_schemas(one, other, inferred=inferred).schema, schemas)
     earlier = take_over(config.ingest, deps, output, common, rewrites=False)
     for number, ((uri, manifest), own) in enumerate(zip(pieces, schemas, strict=True)):
         parts = [part for part in manifest.parts if part.rows]
+        check_doubles(deps.store, uri, parts, own, earlier.schema)
         older = own != earlier.schema
         output.adopt_parts([part.seen_from(output.uri, owner=uri, is_older=older) for part in parts])
         output.inputs.append(InputRef(field=f"pieces.{number}", uri=uri, digest=manifest.digest))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -377,29 +376,6 @@ def test_a_source_that_cannot_be_cut_is_read_by_one_task(reads: Reads, monkeypat
     monkeypatch.delattr(MemorySource, "partitions")
     with pytest.raises(ConfigError, match="cannot be cut into pieces"):
         Tasks(reads, "full").plan("a")
-
-
-def test_files_keep_the_types_that_were_inferred_first(deps: Deps, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-
-    def read(number: int, text: str, **source: Any) -> IngestResult:
-        (tmp_path / "in" / f"{number}.csv").write_text(f"code,price,note\n{text}\n")
-        document = {"type": "files", "uri": f"{tmp_path}/in/*.csv", **source}
-        config = STAGE.parse({"name": "t", "source": document, "mode": "incremental"})
-        return STAGE.run(config, of_run(deps, str(number)))
-
-    read(1, "A1,1.5,7")
-    read(2, "007,2,")
-    read(3, "8,3,9")
-    last = read(4, "9,4,10", on_changed_file="read_again")
-    assert last.link == 3
-    frame = open_dataset(last.uri, deps).read()
-    assert frame.rows() == [("A1", 1.5, 7), ("007", 2.0, None), ("8", 3.0, 9), ("9", 4.0, 10)]
-    with pytest.raises(SchemaMismatchError, match="do not fit"):
-        read(5, f"8,{2**53 + 1},9")
-    (tmp_path / "in" / "5.csv").unlink()
-    with pytest.raises(SchemaMismatchError, match=r"do not fit.*many"):
-        read(6, "8,1,many")
 
 
 def test_reads_of_a_store_elsewhere(reads: Reads) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.json
 
 from aimass.core.errors import EmptyDataError
-from aimass.core.sources.casting import apply_overrides, named_type
+from aimass.core.sources.casting import SPELLINGS, apply_overrides, named_type
 from aimass.core.sources.inference import MOMENTS, infer_type
 from aimass.core.sources.kafka.decoding import Decoded, UndecodableError, decode_each, selected, text_of, typed
 
@@ -163,7 +163,7 @@ def json_schema(
             if kind == "str":
                 texts.setdefault(name, []).append(cell)
     found = {name: _type(kinds[name], texts.get(name, [])) for name in kinds}
-    return {name: _spelled(_wider(kind, (earlier or {}).get(name))) for name, kind in found.items()}
+    return {name: SPELLINGS[_wider(kind, (earlier or {}).get(name))] for name, kind in found.items()}
 
 
 def decoder_of(
@@ -200,27 +200,15 @@ def _type(kinds: set[str], texts: list[str]) -> pa.DataType | None:
 
 
 def _wider(found: pa.DataType | None, earlier: str | None) -> pa.DataType:
-    """Return the type that holds both; an earlier text stays one, and an integer fits among doubles."""
+    """Return the type of a column from now on: the earlier one, unless the new values show that it is another.
+
+    A word among numbers does not: it is the word that does not fit.
+    """
     if earlier is None:
         return found or pa.large_string()
     before = named_type(earlier, column="")
-    is_narrower = found is None or pa.types.is_large_string(before) or (found == pa.int64() and before == pa.float64())
-    return before if is_narrower else found
-
-
-_SPELLINGS = {
-    pa.bool_(): "boolean",
-    pa.int64(): "integer",
-    pa.float64(): "double",
-    pa.large_string(): "string",
-    pa.date32(): "date",
-    pa.timestamp("us"): "timestamp",
-    pa.timestamp("us", "UTC"): "timestamp_utc",
-}
-
-
-def _spelled(kind: pa.DataType) -> str:
-    return _SPELLINGS[kind]
+    is_narrower = pa.types.is_large_string(before) or (found == pa.int64() and before == pa.float64())
+    return before if found is None or pa.types.is_large_string(found) or is_narrower else found
 
 
 def _is_text(data: bytes) -> bool:
