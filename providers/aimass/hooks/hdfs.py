@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aimass.core.errors import ConfigError
 from aimass.core.settings import given
 from aimass.core.sources.hdfs.connection import HdfsConnection
-from aimass.hooks.source import SourceHook, account
+from aimass.hooks.source import SourceHook, account, ca_file_of_standard
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -38,7 +38,13 @@ class HdfsHook(SourceHook[HdfsConnection]):
 
 
 def hdfs_document(connection: Connection) -> dict[str, Any]:
-    """Return the fields of `HdfsConnection` for `connection`."""
+    """Return the fields of `HdfsConnection` for `connection`.
+
+    Raises
+    ------
+    ConfigError
+        It names no host or several, or a `webhdfs` connection asks not to verify certificates.
+    """
     if not connection.host or "," in connection.host:
         raise ConfigError(
             f"The connection {connection.conn_id!r} names {'several hosts' if connection.host else 'no host'}",
@@ -46,23 +52,17 @@ def hdfs_document(connection: Connection) -> dict[str, Any]:
             hint="Set the field 'Host'",
         )
     is_standard = connection.conn_type == STANDARD_TYPE
-    return given(
-        {
-            **account(connection),
-            **(_standard(connection.extra_dejson) if is_standard else _ours(connection.extra_dejson)),
-        }
-    )
+    return given({**account(connection), **(_standard(connection) if is_standard else _ours(connection.extra_dejson))})
 
 
 def _ours(extra: dict[str, Any]) -> dict[str, Any]:
     return {name: extra.get(name) for name in FIELDS}
 
 
-def _standard(extra: dict[str, Any]) -> dict[str, Any]:
+def _standard(connection: Connection) -> dict[str, Any]:
     """Return what the official provider's hook takes from the extra field of a WebHDFS connection."""
-    verify = extra.get("verify")
     return {
         "protocol": "webhdfs",
-        "tls": str(extra.get("use_ssl", False)).lower() == "true",
-        "ca_file": verify if isinstance(verify, str) and verify.lower() not in ("true", "false") else None,
+        "tls": str(connection.extra_dejson.get("use_ssl", False)).lower() == "true",
+        "ca_file": ca_file_of_standard(connection),
     }

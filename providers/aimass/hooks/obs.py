@@ -11,7 +11,7 @@ from aimass.core.errors import ConfigError, MissingDependencyError
 from aimass.core.object_storage.connection import ObsConnection
 from aimass.core.settings import given
 from aimass.hooks.address import address_of
-from aimass.hooks.source import SourceHook
+from aimass.hooks.source import SourceHook, ca_file_of_standard
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -78,10 +78,6 @@ def aws_document(connection: Connection) -> dict[str, Any]:
         It assumes a role, or asks not to verify certificates.
     """
     extra = connection.extra_dejson
-    if extra.get("verify") is False:
-        raise ConfigError(
-            f"The connection {connection.conn_id!r} sets verify to false", expected="the path of a CA file in verify"
-        )
     if extra.get("role_arn"):
         raise ConfigError(
             f"The connection {connection.conn_id!r} assumes a role, which is not supported here",
@@ -98,7 +94,7 @@ def aws_document(connection: Connection) -> dict[str, Any]:
             "access_key_id": key or extra.get("aws_access_key_id"),
             "secret_access_key": secret or extra.get("aws_secret_access_key"),
             "security_token": extra.get("aws_session_token"),
-            "ca_file": extra.get("verify") if isinstance(extra.get("verify"), str) else None,
+            "ca_file": ca_file_of_standard(connection),
         }
     )
     return {"protocol": "s3", "credentials": "keys" if "access_key_id" in found else "chain", **found}

@@ -8,7 +8,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
 from aimass.core.connections import ConnectionSettings, parse_connection
-from aimass.core.errors import AimassError, MissingDependencyError
+from aimass.core.errors import AimassError, ConfigError, MissingDependencyError
 
 C = TypeVar("C", bound=ConnectionSettings)
 TYPE_PREFIX = "aimass_"
@@ -94,3 +94,22 @@ def account(connection: Connection) -> dict[str, Any]:
         "user": connection.login,
         "password": connection.password,
     }
+
+
+def ca_file_of_standard(connection: Connection) -> str | None:
+    """Return the CA file that `verify` names, as the extra of the types ``aws`` and ``webhdfs`` has it.
+
+    Raises
+    ------
+    ConfigError
+        It asks not to verify certificates.
+    """
+    verify = connection.extra_dejson.get("verify")
+    word = str(verify).lower()
+    if word == "false":
+        raise ConfigError(
+            f"The connection {connection.conn_id!r} sets verify to false",
+            expected="the path of a CA file in verify",
+            conn_id=connection.conn_id,
+        )
+    return verify if isinstance(verify, str) and word != "true" else None

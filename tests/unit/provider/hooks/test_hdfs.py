@@ -41,14 +41,20 @@ def test_name_service_needs_no_port() -> None:
         ({}, False, None),
         ({"use_ssl": "True"}, True, None),
         ({"use_ssl": True, "verify": "/ca.pem"}, True, "/ca.pem"),
-        ({"use_ssl": True, "verify": "False"}, True, None),
-        ({"use_ssl": True, "verify": False}, True, None),
+        ({"use_ssl": True, "verify": "True"}, True, None),
+        ({"use_ssl": True, "verify": True}, True, None),
     ],
 )
 def test_standard_type_is_read_too_and_always_verified(extra: dict[str, Any], tls: bool, ca_file: str | None) -> None:
     found = parsed(hdfs_document(connection("webhdfs", extra)))
     assert (found.protocol, found.address) == ("webhdfs", "namenode:9870")
     assert (found.tls, found.ca_file) == (tls, ca_file)
+
+
+@pytest.mark.parametrize("verify", [False, "False"])
+def test_who_asks_not_to_verify_is_refused(verify: Any) -> None:
+    with pytest.raises(ConfigError, match="sets verify to false"):
+        hdfs_document(connection("webhdfs", {"use_ssl": True, "verify": verify}))
 
 
 @pytest.mark.parametrize(("host", "said"), [("", "no host"), ("a,b", "several hosts")])

@@ -71,7 +71,7 @@ def test_amazons_own_identity_is_left_to_the_chain() -> None:
     assert (found.credentials, found.address) == ("chain", "https://s3.eu-central-1.amazonaws.com")
 
 
-@pytest.mark.parametrize("extra", [{"verify": False}, {"role_arn": "arn:aws:iam::1:role/x"}])
+@pytest.mark.parametrize("extra", [{"verify": False}, {"verify": "false"}, {"role_arn": "arn:aws:iam::1:role/x"}])
 def test_what_the_engine_will_not_do_is_refused(extra: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="'c'"):
         aws_document(connection("aws", extra, login="AK", password="SK"))
