@@ -257,6 +257,10 @@ def test_ingest_publishes_files_of_hdfs(folder: Folder) -> None:
 
 
 def test_a_data_node_is_killed_while_it_is_read(both: list[Folder]) -> None:
+    """The connections are cut in the middle of a block, for the dead program's machine closes them.
+
+    No proxy could do it: the NameNode sends clients of both protocols to the address that the DataNode itself tells.
+    """
     lines = pl.DataFrame({"n": range(2_400_000)}).with_columns(s=pl.col("n").hash().cast(pl.String)).write_csv()
     both[0].put({"large.csv": lines.encode()})
     sources = [folder.source("large.csv") for folder in both]
