@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pydantic import ValidationError
+
 from aimass.core.texts import Text, say
 from aimass.links.airflow_pages import airflow_run_url, approval_url
 from aimass.links.pages import report_url
@@ -134,8 +136,22 @@ def _in_use(run: Run) -> list[Text] | None:
         return [say("Nothing was promoted: {why}", why=str(compared["why"]))]
     if isinstance(used := run.value("deprecate"), Mapping):
         retired = used.get("deprecate", used)
-        return [say("Version {version} of {model} is out of use", **_named(retired, ("model", "version")))]
+        return [
+            say("Version {version} of {model} is out of use", **_named(retired, ("model", "version"))),
+            *_usage(retired),
+        ]
     return None
+
+
+def _usage(document: Mapping[str, Any]) -> list[Text]:
+    """Return who used a version when its retirement began."""
+    from aimass.core.release.retirement import Usage
+
+    try:
+        return Usage.model_validate(document).lines()
+    except ValidationError:
+        # Left by another version of ours: a short notice is better than none.
+        return []
 
 
 _BACK = ("alias", "model", "left", "target")

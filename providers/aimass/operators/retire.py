@@ -13,7 +13,7 @@ from aimass.operators.failures import translated_failures
 from aimass.operators.request import RequestOperator, ServedModelRequest
 from aimass.operators.waiting import defer_until, outcome
 from aimass.triggers.condition import look_once
-from aimass.triggers.unused import Unused, usage_line
+from aimass.triggers.unused import Unused
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -123,7 +123,8 @@ class RetireOperator(RequestOperator[RetireRequest]):
         from aimass.core.release.retirement import deprecate, usage
 
         used = usage(registry, deps, self.servers(request), request.model, request.version)
-        self.log.info("%s", usage_line(used))
+        for line in used.lines():
+            self.log.info("%s", line)
         deprecate(registry, deps, request.model, request.version, why=request.why, force=request.force)
         return used.model_dump(mode="json")
 

@@ -154,10 +154,12 @@ class Control:
                 loaded_at=record.loaded_at,
                 memory_bytes=record.memory_bytes,
                 pinned=deployment.inventory.is_pinned(name, version),
-                requests=deployment.inventory.use(name, version).requests,
-                last_request_at=_moment(deployment.inventory.use(name, version).last_at),
+                requests=use.requests,
+                last_request_at=_moment(use.last_at),
+                callers=use.callers,
             )
             for version, record in deployment.inventory.of(name).items()
+            for use in [deployment.inventory.use(name, version)]
         ]
         alias = self._supervisor.config.alias
         in_memory = {alias: number for alias, number in entry.aliases.items() if number in entry.versions}

@@ -61,7 +61,7 @@ class Inventory:
         self.records: dict[Key, Record] = {}
         self._config = config
         self._uses: dict[Key, VersionUse] = {}
-        self._counted: dict[tuple[int, Key], int] = {}
+        self._counted: dict[tuple[int, Key, str], int] = {}
 
     def get(self, name: str, ref: VersionRef, version: str) -> Record:
         """Return the record of a version, a fresh one where the digest is another than before."""
@@ -141,11 +141,19 @@ class Inventory:
     def note_uses(self, pid: int, uses: Iterable[tuple[str, str, VersionUse]]) -> None:
         """Take over how much each version was asked in one worker, since it was loaded there."""
         for name, version, use in uses:
-            counted = self._counted.get((pid, (name, version)), 0)
-            more = use.requests - counted if use.requests >= counted else use.requests
-            self._counted[pid, (name, version)] = use.requests
+            key = name, version
             before = self.use(name, version)
-            self._uses[name, version] = VersionUse(before.requests + more, max(before.last_at, use.last_at))
+            callers = dict(before.callers)
+            for token, requests in use.callers.items():
+                callers[token] = callers.get(token, 0) + self._more((pid, key, token), requests)
+            requests = before.requests + self._more((pid, key, ""), use.requests)
+            self._uses[key] = VersionUse(requests, max(before.last_at, use.last_at), callers)
+
+    def _more(self, counter: tuple[int, Key, str], count: int) -> int:
+        """Return by how much a worker's counter has grown; one that is smaller than before began anew."""
+        counted = self._counted.get(counter, 0)
+        self._counted[counter] = count
+        return count - counted if count >= counted else count
 
     def use(self, name: str, version: str) -> VersionUse:
         """Return how much a version was asked since the server started."""

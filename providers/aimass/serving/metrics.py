@@ -69,6 +69,14 @@ class Tally:
         self.seconds += took_s
         self.buckets[bisect_left(LATENCY_S, took_s)] += 1
 
+    def callers(self) -> dict[str, int]:
+        """Return the requests by name of their token, without those that had none."""
+        found: Count[str] = Count()
+        for (_, token), count in self.requests.items():
+            if token:
+                found[token] += count
+        return dict(found)
+
     def ran(self, n_rows: int) -> None:
         """Count one run of the graph."""
         self.batches[bisect_left(BATCH_ROWS, n_rows)] += 1

@@ -80,6 +80,8 @@ class VersionUse(msgspec.Struct, frozen=True):
     requests: int = 0
     last_at: float = 0.0
     """Seconds since 1970; 0 for never."""
+    callers: dict[str, int] = {}
+    """Requests by name of their token."""
 
 
 class StartOrder(msgspec.Struct, frozen=True):

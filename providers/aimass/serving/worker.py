@@ -144,7 +144,7 @@ class Worker:
     async def report(self, _: None) -> Report:
         """Return what happened so far."""
         uses = [
-            (name, version, VersionUse(loaded.requests, loaded.last_request_at))
+            (name, version, VersionUse(loaded.requests, loaded.last_request_at, _callers(loaded)))
             for (name, version), loaded in self.table.memory.items()
         ]
         return Report(uses, self.front.queue_rows(), self.front.counted(), self.journal.dropped_rows)
@@ -165,6 +165,10 @@ class Worker:
 
     async def _ensure(self, model: str, version: str | None, alias: str | None) -> None:
         await self._link.ask("ensure", (model, version, alias), timeout_s=600.0)
+
+
+def _callers(loaded: LoadedModel) -> dict[str, int]:
+    return loaded.batcher.tally.callers() if loaded.batcher is not None else {}
 
 
 async def _main(descriptor: int) -> None:

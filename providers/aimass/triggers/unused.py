@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from aimass.hooks.runtime import build_runtime
 from aimass.hooks.serving import endpoints_of
 from aimass.triggers.base import Condition, Look
-
-if TYPE_CHECKING:
-    from aimass.core.release.retirement import Usage
 
 
 class Unused(Condition):
@@ -37,17 +34,4 @@ class Unused(Condition):
         servers = endpoints_of(self.serving_conn_ids)
         found = usage(open_registry(self.registry, deps), deps, servers, self.model, self.version)
         idle = found.is_idle(deps.clock(), timedelta(minutes=self.grace_minutes))
-        return Look(idle, usage_line(found), found.model_dump(mode="json"))
-
-
-def usage_line(found: Usage) -> str:
-    """Return who uses a version, in a line."""
-    last = found.last_request_at
-    parts = [
-        f"version {found.version} of {found.model} was asked last {last:%Y-%m-%d %H:%M:%S} UTC"
-        if last
-        else f"nobody is known to have asked for version {found.version} of {found.model}"
-    ]
-    parts += [f"{alias} points at it" for alias in found.aliases]
-    parts += [f"{name} does not say: {found.servers[name].error}" for name in found.unknown]
-    return "; ".join(parts)
+        return Look(idle, "; ".join(map(str, found.lines())), found.model_dump(mode="json"))

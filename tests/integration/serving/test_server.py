@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from aimass.core.endpoints.http import HttpEndpoint, HttpSettings
+from aimass.core.endpoints.status import ServedVersion
 from aimass_client import Client, Connection, ForbiddenError, NotFoundError, UnauthenticatedError, UnreachableError
 from aimass_client.grpc_client import GrpcClient
 from tests.services.folder_registry import FolderRegistry
@@ -100,6 +103,29 @@ def test_tokens_open_what_they_are_for(guarded: Guarded, grpc: bool) -> None:
             ask(token, "late")
     with pytest.raises(NotFoundError):
         ask("everything", "nothing")
+
+
+def test_the_status_says_who_asked_for_a_version(guarded: Guarded) -> None:
+    settings = HttpSettings(url=guarded.rest, token=SecretStr("everything"), ca_file=str(guarded.ca_file))
+    endpoint = HttpEndpoint(settings)
+
+    def asked() -> ServedVersion:
+        model = endpoint.status().model("late")
+        assert model is not None
+        found = model.named("1")
+        assert found is not None
+        return found
+
+    before = asked()
+    for kind, connection in (
+        (Client, guarded.connection("late-only")),
+        (GrpcClient, guarded.connection("late-only", grpc=True)),
+    ):
+        with kind(connection) as client:
+            client.infer("late", COLUMNS)
+    after = asked()
+    assert after.callers["one"] - before.callers.get("one", 0) == 2
+    assert sum(after.callers.values()) == after.requests
 
 
 @pytest.mark.parametrize("grpc", [False, True])

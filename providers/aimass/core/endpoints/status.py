@@ -27,6 +27,9 @@ class ServedVersion(_Document):
     pinned: bool = Field(default=False, description="Whether it stays in memory whatever the budget says.")
     requests: int = Field(default=0, description="Requests answered since the server started.")
     last_request_at: datetime | None = Field(default=None, description="When it last answered (UTC).")
+    callers: dict[str, int] = Field(
+        default_factory=dict, description="The same requests by name of their token; empty where nobody needs one."
+    )
 
 
 class ServedModel(_Document):

@@ -21,6 +21,7 @@ from aimass.core.errors import AimassError, ConfigError, NotFoundError
 from aimass.core.monitoring.log import segments
 from aimass.core.release.base import STATE_TAG, TRAFFIC_TAG, ModelRegistry, Version
 from aimass.core.release.promotion import PREVIOUS
+from aimass.core.texts import Text, say
 
 State = Literal["active", "deprecated", "draining", "archived"]
 
@@ -39,8 +40,22 @@ class ServerUse(settings.Settings):
 
     requests: int = Field(default=0, description="Requests answered since it started.")
     last_request_at: datetime | None = Field(default=None, description="When it last answered one (UTC).")
+    callers: dict[str, int] = Field(default={}, description="The requests by name of their token, where they had one.")
     state: str = Field(default="", description="The version's state there; empty where it is not in memory.")
     error: str = Field(default="", description="Why nothing is known; empty where it answered.")
+
+    def text(self, name: str) -> Text:
+        """Return how the server called `name` uses it, in a line."""
+        if self.error:
+            return say("{server} does not say: {error}", server=name, error=self.error)
+        server = f"{name} ({self.state})" if self.state else name
+        if self.last_request_at is None:
+            return say("{server}: no request since it started", server=server)
+        callers = ", ".join(f"{token} {count}" for token, count in sorted(self.callers.items()))
+        told = {"server": server, "requests": self.requests, "when": _shown(self.last_request_at), "callers": callers}
+        if callers:
+            return say("{server}: {requests:,} requests since it started, the last at {when} (by {callers})", **told)
+        return say("{server}: {requests:,} requests since it started, the last at {when}", **told)
 
 
 class Usage(settings.Settings):
@@ -66,6 +81,25 @@ class Usage(settings.Settings):
     def unknown(self) -> list[str]:
         """Servers that did not say."""
         return [name for name, use in self.servers.items() if use.error]
+
+    def lines(self) -> list[Text]:
+        """Return who uses it, line by line: when it was asked last, aliases, servers, and the prediction log."""
+        named = {"model": self.model, "version": self.version}
+        last = self.last_request_at
+        told = [
+            say("version {version} of {model} was asked last at {when}", **named, when=_shown(last))
+            if last
+            else say("nobody is known to have asked for version {version} of {model}", **named)
+        ]
+        for alias in self.aliases:
+            if alias in self.traffic:
+                share = self.traffic[alias]
+                told.append(say("alias {alias} with {share:.0%} of the traffic", alias=alias, share=share))
+            else:
+                told.append(say("alias {alias}", alias=alias))
+        told += [use.text(name) for name, use in self.servers.items()]
+        told.append(say("{rows:,} rows in the prediction log of the last seven days", rows=self.logged_rows))
+        return told
 
     def is_idle(self, now: datetime, grace: timedelta) -> bool:
         """Return whether every server answered, and none was asked for this version within `grace`."""
@@ -185,6 +219,10 @@ def state_of(version: Version) -> State:
     return next((state for state in STATES if state == told), "active")
 
 
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
 def _advance(registry: ModelRegistry, version: Version, state: State) -> State:
     """Set the state, unless the version is further already; return where it is then."""
     now = state_of(version)
@@ -217,4 +255,6 @@ def _server_use(endpoint: Endpoint, model: str, version: str) -> ServerUse:
     found = served.named(version) if served is not None else None
     if found is None:
         return ServerUse()
-    return ServerUse(requests=found.requests, last_request_at=found.last_request_at, state=found.state)
+    return ServerUse(
+        requests=found.requests, last_request_at=found.last_request_at, callers=found.callers, state=found.state
+    )

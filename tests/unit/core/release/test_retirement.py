@@ -105,8 +105,26 @@ def test_usage_says_who_would_notice(registry: ModelRegistry, deps: Deps, endpoi
     assert (found.servers["one"].requests, found.servers["one"].state) == (1, "ready")
     assert found.unknown == ["down"]
     assert found.last_request_at is not None
+    lines = list(map(str, found.lines()))
+    assert lines[0].startswith("version 2 of late was asked last at 20")
+    assert lines[1] == "alias champion with 90% of the traffic"
+    assert lines[2].startswith("one (ready): 1 requests since it started, the last at 20")
+    assert lines[3].startswith("down does not say: ")
+    assert lines[4:] == ["0 rows in the prediction log of the last seven days"]
     old = usage(registry, deps, {"one": endpoint}, "late", "1")
     assert (old.aliases, old.servers["one"].requests, old.last_request_at) == (["previous"], 0, None)
+    assert list(map(str, old.lines())) == [
+        "nobody is known to have asked for version 1 of late",
+        "alias previous",
+        "one (ready): no request since it started",
+        "0 rows in the prediction log of the last seven days",
+    ]
+
+
+def test_callers_are_named_by_their_tokens() -> None:
+    use = ServerUse(requests=1012, last_request_at=NOW, callers={"desk": 12, "batch": 1000})
+    told = "one: 1,012 requests since it started, the last at 2026-04-01 12:00:00 UTC (by batch 1000, desk 12)"
+    assert str(use.text("one")) == told
 
 
 def test_unknown_versions_are_told(registry: ModelRegistry, deps: Deps) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from aimass.core.release.comparison import MetricChange
+from aimass.core.release.retirement import ServerUse, Usage
 from aimass.notifications.base import Kind, Notice
 from aimass.notifications.facts import AirflowRun, notice_of
 
@@ -59,6 +60,24 @@ def test_a_rejection_is_told_with_its_reason() -> None:
 
 def test_a_run_without_a_release_is_told_as_it_is() -> None:
     assert of_dag("success", Answers()).lines == []
+
+
+def test_a_retirement_tells_who_used_the_version() -> None:
+    used = Usage(
+        model="late", version="3", state="active", aliases=["champion"], traffic={}, logged_rows=40,
+        servers={"one": ServerUse(error="it is down")},
+    )  # fmt: skip
+    notice = of_dag("success", Answers(deprecate={"deprecate": used.model_dump(mode="json")}))
+    assert told(notice) == [
+        "Version 3 of late is out of use",
+        "nobody is known to have asked for version 3 of late",
+        "alias champion",
+        "one does not say: it is down",
+        "40 rows in the prediction log of the last seven days",
+    ]
+    assert told(of_dag("success", Answers(deprecate={"model": "late", "version": "3"}))) == [
+        "Version 3 of late is out of use"
+    ]
 
 
 def test_a_refusal_of_the_gate_is_no_failure() -> None:

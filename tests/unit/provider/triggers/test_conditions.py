@@ -196,7 +196,11 @@ def test_a_version_is_used_until_nobody_has_asked_for_a_while(world: World) -> N
     world.endpoint.predict(MODEL, [ROW])
     seen = condition_of("unused", {**settings, "grace_minutes": 10}).look()
     assert not seen.met
-    assert "champion points at it" in seen.told
+    told = seen.told.split("; ")
+    assert told[0].startswith(f"version 3 of {MODEL} was asked last at ")
+    assert told[1] == "alias champion"
+    assert told[2].startswith("aimass_serving (ready): 1 requests since it started, the last at ")
+    assert told[3].endswith("rows in the prediction log of the last seven days")
     assert condition_of("unused", {**settings, "grace_minutes": 0}).look().met
     with pytest.raises(NotFoundError):
         condition_of("unused", {**settings, "version": "9"}).look()
