@@ -218,7 +218,8 @@ class Services:
             "host": HOST,
             "port": self.home.ports()["serving"],
             "tracking-uri": self.home.mlflow_url,
-            "store": self.home.store.as_uri(),
+            # Not as a URI, in which a space would be %20, and another folder than the one that Airflow is told.
+            "store": self.home.store,
             "cache-dir": self.home.serving,
             # The story looks at windows of a minute: the log must not lag behind them for another.
             "log-flush-s": LOG_FLUSH_S,

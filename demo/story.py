@@ -71,7 +71,7 @@ class Story:
         from aimass.core.endpoints import ENDPOINTS
 
         backend, settings = backend_of(ENDPOINTS, {"type": "http", "url": home.serving_url})
-        runtime = Runtime(store=home.store.as_uri(), project=PROJECT, run_id="story")
+        runtime = Runtime(store=str(home.store), project=PROJECT, run_id="story")
         store = Deps.from_runtime(runtime, purpose="demo").store
         airflow = Airflow(home.airflow_url, USER, home.secrets["password"])
         return cls(home, Services(home), airflow, backend(settings), store)

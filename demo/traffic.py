@@ -53,7 +53,7 @@ def later_flights(folder: Path, *, every: int = 1) -> Iterator[Flight]:
     from aimass.pipelines.load import load_pipeline
 
     pipeline = load_pipeline(PIPELINE)
-    deps = Deps.from_runtime(Runtime(store=folder.as_uri(), project="traffic", run_id="traffic"), purpose="demo")
+    deps = Deps.from_runtime(Runtime(store=str(folder), project="traffic", run_id="traffic"), purpose="demo")
     ingest, join = STAGES.load("ingest"), STAGES.load("join")
     tables = {one.config["name"]: ingest.run(ingest.parse(one.config), deps).uri for one in pipeline.ingests()}
     written = next(section.config for section in pipeline.sections() if section.stage == "join")
