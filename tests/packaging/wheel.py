@@ -29,6 +29,17 @@ def build_wheel(folder: Path) -> Path:
     return wheel
 
 
+def build_client_wheel(folder: Path) -> Path:
+    """Build the Python client's wheel from a copy of its sources and return its path."""
+    sources = folder / "sources"
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
+    shutil.copytree(ROOT / "clients" / "python", sources, ignore=ignore)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(sources)]
+    _run(command, "building the client's wheel")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
 @dataclass(frozen=True)
 class Environment:
     """A fresh virtual environment with the wheel inside."""
@@ -64,6 +75,17 @@ def make_environment(folder: Path, wheel: Path, lock: str) -> Environment:
     _run([*install, *locked, "--requirements", str(requirements / f"{lock}.txt")], f"installing {lock}.txt")
     _run([*install, str(wheel)], "installing the wheel")
     provide_openmp(environment.python)
+    return environment
+
+
+def make_client_environment(folder: Path, wheel: Path) -> Environment:
+    """Install the client's wheel, and what it asks for in the versions that are locked, into a new environment."""
+    uv = find_uv()
+    environment = Environment(folder)
+    _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], "making an environment")
+    locked = ["--constraints", str(ROOT / "requirements" / "test.txt")]
+    install = [uv, "pip", "install", "--quiet", "--python", environment.python, *locked, str(wheel)]
+    _run(install, "installing the client's wheel")
     return environment
 
 

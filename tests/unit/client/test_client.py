@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -23,6 +24,7 @@ from aimass_client import (
     MalformedError,
     NotFoundError,
     QueueFullError,
+    ServerError,
     TimedOutError,
     TooLargeError,
     UnauthenticatedError,
@@ -30,6 +32,8 @@ from aimass_client import (
     UnreachableError,
 )
 from aimass_client.calls import LENGTH_HEADER
+from aimass_client.grpc_asynchronous import AsyncGrpcClient
+from aimass_client.grpc_client import GrpcClient
 
 ANSWER = {
     "model": "late",
@@ -195,6 +199,50 @@ def test_mixed_columns_are_refused_before_they_are_sent():
     with pytest.raises(ClientError, match="'s' holds int, str"):
         script.client().infer("late", {"s": ["a", 1]})
     assert not script.requests
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ({"a": 1, "at": datetime(2026, 4, 1, tzinfo=UTC)}, "'at' of row 1 is of the type datetime; expected: a text"),
+        (["a"], "row 1 is of the type list; expected: a mapping"),
+    ],
+)
+def test_rows_that_json_cannot_say_are_named_before_they_are_sent(row, told):
+    script = Script(good())
+    with pytest.raises(ClientError, match=told):
+        script.client().predict("late", [{"a": 1}, row])
+    assert not script.requests
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(200, text="<html>hello</html>"), good({"hello": 1}), good([1])])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.predict("late", [{"a": 1}]),
+        lambda client: client.infer("late", {"a": [1]}),
+        lambda client: client.metadata("late"),
+    ],
+)
+def test_an_answer_of_somebody_else_is_told(answer, ask):
+    with pytest.raises(
+        ClientError, match=r"http://models\.test/\S+ answered 200 with what no inference server of AI Mass says"
+    ) as told:
+        ask(Script(answer).client())
+    assert not isinstance(told.value, ServerError | UnreachableError)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient, GrpcClient, AsyncGrpcClient])
+def test_a_file_of_certificates_that_is_not_there_is_told(kind, tmp_path):
+    with pytest.raises(ClientError, match=r"ca_file \S+/ca\.pem cannot be read: .*No such file"):
+        kind(Connection("https://models.test", ca_file=tmp_path / "ca.pem"))
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_a_file_without_certificates_is_told(kind, tmp_path):
+    (tmp_path / "ca.pem").write_text("nothing")
+    with pytest.raises(ClientError, match="expected: a PEM file"):
+        kind(Connection("https://models.test", ca_file=tmp_path / "ca.pem"))
 
 
 def test_readiness_is_a_word_not_an_error():

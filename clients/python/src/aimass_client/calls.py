@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 from aimass_client.answers import Inference, ModelMetadata, Prediction, ScoredRow
-from aimass_client.errors import ServerError, server_error
+from aimass_client.errors import ClientError, ServerError, server_error
 from aimass_client.tensors import Columns, binary_tensors, json_tensors, read_array
 
 if TYPE_CHECKING:
@@ -51,10 +52,16 @@ class Call(Generic[T]):
         )
 
     def result(self, response: httpx.Response) -> T:
-        """Return what the answer says; raises the ServerError that it is."""
-        if response.is_success:
+        """Return what the answer says; raises the ServerError that it is, or a ClientError where it says nothing."""
+        if not response.is_success:
+            raise error_of(response)
+        try:
             return self.read(response)
-        raise error_of(response)
+        except (ValueError, LookupError, TypeError, AttributeError, struct.error) as error:
+            raise ClientError(
+                f"{response.url} answered {response.status_code} with what no inference server of AI Mass says: "
+                f"{response.text[:200]!r}; expected: the address of one"
+            ) from error
 
 
 def error_of(response: httpx.Response) -> ServerError:
@@ -90,7 +97,7 @@ def predict(
         "POST",
         f"/predict/{quote(model, safe='')}",
         _prediction,
-        json.dumps({"rows": [dict(row) for row in rows]}).encode(),
+        _documents("rows", rows),
         {name: value for name, value in headers.items() if value is not None},
         {name: value for name, value in params.items() if value is not None},
     )
@@ -130,7 +137,10 @@ def infer(
         head["inputs"] = json_tensors(columns)
     if outputs:
         head["outputs"] = [{"name": name} for name in outputs]
-    text = json.dumps(head).encode()
+    try:
+        text = json.dumps(head).encode()
+    except (TypeError, ValueError) as error:
+        raise ClientError(f"The columns cannot be written as JSON: {error}") from error
     headers = {"Content-Type": "application/json"}
     if as_bytes:
         headers = {"Content-Type": "application/octet-stream", LENGTH_HEADER: str(len(text))}
@@ -153,7 +163,7 @@ def _inference(response: httpx.Response) -> Inference:
 
 def label(model: str, labels: Sequence[Mapping[str, Any]]) -> Call[None]:
     """Tell what predictions should have been: mappings of ``request_id``, ``row`` (0 where not said) and ``label``."""
-    body = json.dumps({"labels": [dict(each) for each in labels]}).encode()
+    body = _documents("labels", labels)
     path = f"/aimass/models/{quote(model, safe='')}/labels"
     return Call("POST", path, lambda _: None, body, {"Content-Type": "application/json"})
 
@@ -188,6 +198,28 @@ def ready(model: str | None = None, version: str | None = None) -> Call[bool]:
     """Return whether the server, or a model of it, takes requests."""
     path = "/v2/health/ready" if model is None else f"{_model_path(model, version)}/ready"
     return Call("GET", path, lambda _: True)
+
+
+def _documents(name: str, rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return rows as a JSON document; raises ClientError where a value cannot be written."""
+    try:
+        return json.dumps({name: [dict(row) for row in rows]}).encode()
+    except (TypeError, ValueError) as error:
+        raise ClientError(f"The {name} cannot be sent: {_fault(rows) or error}") from error
+
+
+def _fault(rows: Sequence[Any]) -> str:
+    """Return which row is none, or which of its values JSON cannot say."""
+    for number, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            return f"row {number} is of the type {type(row).__name__}; expected: a mapping of names to values"
+        for name, value in row.items():
+            try:
+                json.dumps(value)
+            except (TypeError, ValueError):
+                kind = type(value).__name__
+                return f"{name!r} of row {number} is of the type {kind}; expected: a text, a number, a boolean or None"
+    return ""
 
 
 def _model_path(model: str, version: str | None) -> str:

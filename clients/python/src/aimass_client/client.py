@@ -28,6 +28,8 @@ class Client:
 
     Raises
     ------
+    ClientError
+        `ca_file` cannot be read; from a call: what was given cannot be sent, or the answer is none of a server's.
     ServerError
         From every call: one of its kinds, as the server answered.
     UnreachableError

@@ -70,9 +70,17 @@ class Patience:
 
 def transport_options(connection: Connection) -> dict[str, Any]:
     """Return what both clients give to httpx."""
-    verify = ssl.create_default_context(cafile=str(connection.ca_file)) if connection.ca_file else True
+    try:
+        verify = ssl.create_default_context(cafile=str(connection.ca_file)) if connection.ca_file else True
+    except OSError as error:
+        raise unreadable_ca_file(connection, error) from error
     headers = {"Authorization": f"Bearer {connection.token}"} if connection.token else {}
     return {"base_url": connection.url, "headers": headers, "verify": verify}
+
+
+def unreadable_ca_file(connection: Connection, error: OSError) -> ClientError:
+    """Return the error of a `ca_file` that holds no certificates."""
+    return ClientError(f"ca_file {connection.ca_file} cannot be read: {error}; expected: a PEM file with certificates")
 
 
 def unreachable(connection: Connection, error: httpx.HTTPError) -> UnreachableError:

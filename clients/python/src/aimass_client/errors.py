@@ -2,7 +2,7 @@
 
 ::
 
-    ClientError
+    ClientError              itself: what was given cannot be sent, or the answer is none of an inference server
     ├── UnreachableError         no answer: connection refused, lost, or too slow
     └── ServerError              the server said no; `code`, `status`, `request_id`, `retry_after_s`
         ├── MalformedError       400, 405, 415: the request cannot be read

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import grpc
 
 from aimass_client.answers import Inference, ModelMetadata
-from aimass_client.connection import Connection
+from aimass_client.connection import Connection, unreadable_ca_file
 from aimass_client.errors import (
     ClientError,
     ForbiddenError,
@@ -50,7 +51,11 @@ def address_of(connection: Connection) -> tuple[str, grpc.ChannelCredentials | N
     scheme, _, rest = connection.url.rpartition("://")
     if scheme != "https":
         return rest, None
-    return rest, grpc.ssl_channel_credentials(connection.ca_file.read_bytes() if connection.ca_file else None)
+    try:
+        trusted = Path(connection.ca_file).read_bytes() if connection.ca_file else None
+    except OSError as error:
+        raise unreadable_ca_file(connection, error) from error
+    return rest, grpc.ssl_channel_credentials(trusted)
 
 
 def method_of(channel: Any, name: str) -> Any:
