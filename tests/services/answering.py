@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -91,3 +92,10 @@ def _route(endpoint: Endpoint, path: str, document: Any) -> Any:
         case ["predict", model]:
             return endpoint.predict(model, document["rows"])
     raise NotFoundError(f"There is no route {path}")
+
+
+@contextlib.contextmanager
+def silent_server() -> Iterator[str]:
+    """Yield the address of a server that hangs: it takes connections, and answers nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -37,5 +37,11 @@ def connection_type() -> dict[str, Any]:
                 "description": "How long one answer is waited for.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
             },
+            "work_timeout_s": {
+                "label": "Time-out of work in seconds",
+                "description": "How long the server is waited for where it loads, tries or drains a version; 180 when "
+                "empty.",
+                "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
         },
     }

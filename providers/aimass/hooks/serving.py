@@ -16,7 +16,7 @@ from aimass.core.errors import AimassError, ConfigError, NotFoundError
 from aimass.hooks.address import address_of
 from aimass.hooks.options import option
 
-HTTP_FIELDS = ("verify_tls", "ca_file", "timeout_s")
+HTTP_FIELDS = ("verify_tls", "ca_file", "timeout_s", "work_timeout_s")
 """Extras of the connection that an endpoint of the type ``http`` takes besides its address and token."""
 
 

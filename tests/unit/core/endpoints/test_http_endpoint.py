@@ -1,5 +1,4 @@
 import json
-import socket
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
@@ -18,7 +17,7 @@ from aimass.core.errors import (
     TransientError,
     UnreachableError,
 )
-from tests.services.answering import answering
+from tests.services.answering import answering, silent_server
 from tests.services.server import free_port
 
 TOKEN = "very-secret-token"
@@ -116,12 +115,14 @@ def test_a_closed_port_is_unreachable_at_once() -> None:
 
 
 def test_a_server_that_says_nothing_is_waited_for_no_longer_than_allowed() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        endpoint = HttpEndpoint(HttpSettings(url=f"http://127.0.0.1:{silent.getsockname()[1]}", timeout_s=0.2))
+    with silent_server() as url:
+        endpoint = HttpEndpoint(HttpSettings(url=url, timeout_s=0.2, work_timeout_s=0.2))
         start = time.monotonic()
-        with pytest.raises(UnreachableError):
-            endpoint.status()
-        assert time.monotonic() - start < 2
+        for ask in (endpoint.status, endpoint.sync, lambda: endpoint.shadow("late", "2")):
+            with pytest.raises(UnreachableError, match=f"The server {url} does not answer: timed out"):
+                ask()
+        assert not endpoint.is_ready()
+        assert time.monotonic() - start < 4
 
 
 def test_an_answer_without_end_is_cut(endpoint: HttpEndpoint, canned: Canned) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from aimass.core.deps import Deps
+from aimass.core.endpoints.http import HttpEndpoint, HttpSettings
 from aimass.core.errors import ConfigError, GateRefusedError, NotFoundError, UnreachableError
 from aimass.core.release.base import BAD_TAG, STATE_TAG, ModelRegistry
 from aimass.core.release.ledger import Ledger
@@ -16,6 +17,7 @@ from aimass.core.testing.endpoints import MemoryEndpoint, MemoryEndpointSettings
 from aimass.core.testing.endpoints_contract import ROW, served_package
 from aimass.core.testing.failpoints import FailAt, RecordingFailpoints
 from tests.searching import at, fresh_deps
+from tests.services.answering import silent_server
 
 POINTS = ["between_ledger_and_bad", "between_bad_and_alias", "between_alias_and_previous", "between_previous_and_tags"]
 REQUEST = RollbackRequest(model="late", why="AUC fell")
@@ -190,6 +192,24 @@ def test_a_server_that_is_down_does_not_forbid_the_way_back(
     move(plan, registry, deps)
     found = confirm(plan, {"up": endpoint, "down": down})
     assert (found.ok, found.serving, list(found.lacking)) == (False, ["up"], ["down"])
+
+
+def test_a_server_that_hangs_does_not_forbid_the_way_back(
+    registry: ModelRegistry, deps: Deps, endpoint: MemoryEndpoint
+) -> None:
+    with silent_server() as url:
+        hangs = HttpEndpoint(HttpSettings(url=url, timeout_s=0.1, work_timeout_s=0.1))
+        plan = choose(REQUEST, registry, deps)
+        assert plan is not None
+        seen = verify(plan, {"up": endpoint, "hangs": hangs}).unreachable
+        assert list(seen) == ["hangs"]
+        assert f"The server {url} does not answer: timed out" in seen["hangs"]
+        with pytest.raises(UnreachableError, match="No server answered to try version 2"):
+            verify(plan, {"hangs": hangs})
+        move(plan, registry, deps)
+        found = confirm(plan, {"up": endpoint, "hangs": hangs})
+    assert (found.ok, found.serving) == (False, ["up"])
+    assert "does not answer: timed out" in found.lacking["hangs"]
 
 
 def test_what_was_rolled_back_comes_back_only_where_somebody_accepts_it(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,8 @@ from aimass.operators.promote import PromoteOperator
 from aimass.operators.retire import RetireOperator
 from aimass.operators.rollback import RollbackOperator
 from aimass.operators.scrape import ScrapeOperator
+from aimass.triggers.condition import condition_of, look_once
+from tests.services.answering import silent_server
 from tests.unit.provider.in_use import MODEL, REGISTRY, World, connect, context, make_world
 
 
@@ -131,6 +134,30 @@ def test_a_rollback_waits_for_a_server_that_lags_and_goes_on(world: World) -> No
     assert waiting.value.kwargs is not None
     result = task.execute_complete(context(), {"met": True}, waiting.value.kwargs["found"])
     assert result["serving"] == ["aimass_serving"]
+
+
+def test_a_server_that_hangs_is_waited_for_and_asked_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = request(why="worse", endpoint="aimass_serving, hangs")
+    with silent_server() as url:
+        extra = {"timeout_s": 0.1, "work_timeout_s": 0.1}
+        monkeypatch.setenv(
+            "AIRFLOW_CONN_HANGS", json.dumps({"conn_type": "aimass_serving", "host": url, "extra": extra})
+        )
+        only = RollbackOperator(task_id="t", **request(why="worse", endpoint="hangs"))
+        with pytest.raises(StageRetryError, match=f"No server answered to try version 2: The server {url} does not"):
+            only.execute(context())
+        assert aliases(world)["champion"] == "3"
+        task = RollbackOperator(task_id="t", **both)
+        with pytest.raises(TaskDeferred) as waiting:
+            task.execute(context())
+        assert aliases(world)["champion"] == "2"
+        trigger = waiting.value.trigger
+        seen = look_once(condition_of(trigger.condition, trigger.settings))
+        assert (seen.met, seen.told) == (False, "hangs: is not ready")
+    # What was waited for in vain is tried again, and asks a server that has come back.
+    connect(monkeypatch, "hangs", store=world.deps.store.root)
+    found = task.execute(context())
+    assert (found["serving"], aliases(world)["champion"]) == (["aimass_serving", "hangs"], "2")
 
 
 def test_evidence_that_is_not_there_stops_a_rollback_before_it_begins(world: World) -> None:
