@@ -88,4 +88,5 @@ def _servers(model: str, servers: Mapping[str, ServerStatus | None]) -> dict[str
 
 def _is_behind(status: ServerStatus, model: str) -> bool:
     served = status.model(model)
-    return served is not None and bool(served.alarm)
+    # A server lists every model of its registry, loaded or not: what it does not list, it cannot serve.
+    return served is None or bool(served.alarm)

@@ -83,3 +83,8 @@ def test_servers_that_are_down_or_behind_are_counted() -> None:
     servers = {"up": status(), "behind": status(alarm="version 3 is corrupt"), "down": None}
     metrics = observe(result(), servers=servers).metrics
     assert (metrics["servers_down"], metrics["servers_behind"]) == (1.0, 1.0)
+
+
+def test_a_server_without_the_model_is_behind() -> None:
+    metrics = observe(result(), servers={"up": status(), "stranger": status(name="another")}).metrics
+    assert (metrics["servers_down"], metrics["servers_behind"]) == (0.0, 1.0)
