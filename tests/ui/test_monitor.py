@@ -153,10 +153,11 @@ def test_what_rules_did_is_told_beside_the_moves_of_the_alias(
     assert "auc is 0.18" in page
     assert "critical" in page
     assert f'href="/dags/aimass_monitor_{judged}/runs/scheduled__1"' in page
-    assert re.search(r"rolled back.*champion: 2 → 1\. auc fell.*tasks/evidence/report", page, re.DOTALL)
+    assert re.search(r"rolled back.*champion: 2 → 1: auc fell.*tasks/evidence/report", page, re.DOTALL)
     assert 'class="mark purple"' in page
     chinese = reader.get(f"/aimass/models/{judged}/monitor", params={"lang": "zh"}).text
     assert "auc is 0.18" not in chinese
+    assert "champion：2 → 1：auc fell" in chinese
 
 
 def test_a_log_that_was_changed_is_said(served: MemoryEndpoint, reader: TestClient, judged: str, made: MadeRun) -> None:

@@ -36,7 +36,7 @@ def marks_of(moves: Sequence[AliasMove], alias: str, words: gettext.NullTranslat
         Mark(
             datetime.fromisoformat(move.when),
             f"v{move.new_version}",
-            words.gettext("%(when)s UTC: %(who)s moved %(alias)s to version %(version)s. %(why)s")
+            words.gettext("%(when)s UTC: %(who)s moved %(alias)s to version %(version)s: %(why)s")
             % {
                 "when": move.when[:16].replace("T", " "),
                 "who": move.who,

@@ -16,6 +16,7 @@ from aimass.core.release.ledger import AliasMove
 from aimass.core.release.rollback import WHY
 from aimass.core.texts import speaking
 from aimass.hooks.serving import ServingHook
+from aimass.ui.languages import translations
 from aimass.ui.registered import Run, run_of_move, run_of_task
 
 LOOKED_BACK = 500
@@ -86,7 +87,7 @@ def watched(deps: Deps, project: str, model: str, moves: Sequence[AliasMove], la
         entries, broken = [], str(error)
     with speaking(language):
         found = [_told(entry, place) for entry in entries for place in range(len(entry.judgement.events))]
-    found += [_moved(move) for move in reversed(moves)]
+    found += [_moved(move, language) for move in reversed(moves)]
     found.sort(key=lambda one: one.at, reverse=True)
     return Watched(entries[0].judgement.readings if entries else [], found[:MOST_SHOWN], broken)
 
@@ -100,8 +101,13 @@ def _told(entry: AlertEntry, place: int) -> Happening:
     )
 
 
-def _moved(move: AliasMove) -> Happening:
+def _moved(move: AliasMove, language: str) -> Happening:
     kind = "rolled_back" if move.why.startswith(WHY) else "moved"
     at = datetime.fromisoformat(move.when)
-    said = f"{move.alias}: {move.old_version or '–'} → {move.new_version}. {move.why.removeprefix(WHY)}"
+    said = translations(language).gettext("%(alias)s: %(old)s → %(new)s: %(why)s") % {
+        "alias": move.alias,
+        "old": move.old_version or "–",
+        "new": move.new_version,
+        "why": move.why.removeprefix(WHY),
+    }
     return Happening(at, kind, 0, "", move.new_version, said, "", run_of_move(move))
