@@ -104,7 +104,8 @@ def kafka(folder: Path, table: str = "orders") -> Iterator[Place]:
             server.write(table, [json.dumps(row).encode() for row in rows])
 
         standard = {"conn_type": "kafka", "extra": {"bootstrap.servers": server.address, "group.id": "anybody"}}
-        yield Place("kafka", add, {"host": server.address}, standard, {"topics": [table]})
+        host, _, port = server.address.partition(",")[0].rpartition(":")
+        yield Place("kafka", add, {"host": host, "port": int(port)}, standard, {"topics": [table]})
 
 
 @contextlib.contextmanager
@@ -131,11 +132,12 @@ def obs(folder: Path, table: str = "orders") -> Iterator[Place]:
             bucket.put(f"{table}/{rows[0]['id']}.csv", pl.DataFrame(rows).write_csv().encode())
 
         given = server.connection()
+        host, _, port = given["endpoint"].rpartition(":")
         keys = {"login": given["access_key_id"], "password": given["secret_access_key"]}
         standard = {"conn_type": "aws", **keys, "extra": {"endpoint_url": given["endpoint"]}}
         extra = {name: given[name] for name in ("protocol", "addressing")}
         source = {"uri": f"obs://lake/{table}/*.csv"}
-        yield Place("obs", add, {"host": given["endpoint"], **keys}, standard, source, extra)
+        yield Place("obs", add, {"host": host, "port": int(port), **keys}, standard, source, extra)
 
 
 PLACES: Mapping[str, Callable[..., AbstractContextManager[Place]]] = {

@@ -12,9 +12,9 @@ def connection_type() -> dict[str, Any]:
         "hook-class-name": "aimass.hooks.obs.ObsHook",
         "hook-name": "AI Mass OBS",
         "ui-field-behaviour": {
-            "hidden-fields": ["schema", "port", "extra"],
+            "hidden-fields": ["schema", "extra"],
             "relabeling": {"host": "Endpoint", "login": "Access key (AK)", "password": "Secret key (SK)"},
-            "placeholders": {"host": "https://obs.cn-north-4.myhuaweicloud.com"},
+            "placeholders": {"host": "https://obs.cn-north-4.myhuaweicloud.com", "port": "443"},
         },
         "conn-fields": {
             "protocol": {
