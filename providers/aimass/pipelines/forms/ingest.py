@@ -42,8 +42,16 @@ ABOUT = {
     "obs": "Reads objects of OBS, or of another object store, into a dataset",
 }
 """What each form does; of a source not listed here, the first line of its docstring says so."""
-TITLES = {"conn_id": "Connection", "uri": "Address"}
+TITLES = {
+    "conn_id": "Connection",
+    "cursor": "Incremental by",
+    "incremental": "Incremental by",
+    "name": "Name of the dataset",
+    "uri": "Address",
+}
 """Of the fields whose title is not their name."""
+MORE = "More settings"
+"""The section of what may stay as it is."""
 DOC = """\
 {title}
 
@@ -129,37 +137,38 @@ def _title(kind: str) -> str:
 
 
 def _fields(kind: str) -> dict[str, dict[str, Any]]:
-    """Return the schema of each field: those of the source, then those of the stage."""
+    """Return the schema of each field: what is read and how, then what may stay as it is.
+
+    The trigger page shows fields without a section at once, and hides those of a section until somebody opens it.
+    """
     from aimass.core.stages import STAGES
 
     source, stage = source_settings(kind).model_json_schema(), STAGES.load("ingest").config.model_json_schema()
     shown = shown_fields(kind)
     others = [name for name in source["properties"] if name not in shown]
-    fields = {"name": {**_field(stage, "name", "Dataset"), "pattern": NAME_PATTERN}}
-    fields |= {name: _field(source, name, "Source") for name in shown}
-    fields[OPTIONS] = {
-        "title": "More options",
-        "description": f"Further settings of the source: {', '.join(others)}." if others else "There are none.",
-        "section": "Source",
-        "type": ["object", "null"],
-        "default": None,
-    }
-    fields |= {name: _field(stage, name, "Dataset") for name in STAGE_FIELDS if name != "name"}
-    fields[GROUP] = {
+    fields = {"name": {**_field(stage, "name"), "pattern": NAME_PATTERN}, "mode": _field(stage, "mode")}
+    fields |= {name: _field(source, name) for name in shown}
+    hidden = {name: _field(stage, name) for name in STAGE_FIELDS if name not in fields}
+    hidden[GROUP] = {
         "title": "Group",
         "description": "Keeps datasets apart: those of a group are in a project of their own.",
-        "section": "Dataset",
         "type": ["string", "null"],
         "pattern": NAME_PATTERN,
         "default": None,
     }
-    return fields
+    hidden[OPTIONS] = {
+        "title": "Options of the source",
+        "description": f"Further settings of the source: {', '.join(others)}." if others else "There are none.",
+        "type": ["object", "null"],
+        "default": None,
+    }
+    return fields | {name: {**field, "section": MORE} for name, field in hidden.items()}
 
 
-def _field(schema: dict[str, Any], name: str, section: str) -> dict[str, Any]:
+def _field(schema: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the schema of one field; what is neither flat nor text of some kind is a box for JSON."""
     field = schema["properties"][name]
-    words = {"title": TITLES.get(name, name.replace("_", " ").capitalize()), "section": section}
+    words = {"title": TITLES.get(name, name.replace("_", " ").capitalize())}
     if is_flat(field):
         return flat_shape({**field, **words}, is_required=name in schema.get("required", ()))
     kinds = {kind.get("type") for kind in field.get("anyOf", [field])} - {"null"}
