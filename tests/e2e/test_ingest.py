@@ -5,37 +5,27 @@ One Airflow for all. What is read is checked row by row against what was written
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 import polars as pl
 import pytest
 
-from aimass.core.datasets import open_dataset
-from aimass.core.deps import Deps, Runtime
-from demo.home import Home
 from demo.startup import wait_for_dag
-from tests.crash.killing import KILL_FOLDER, order_kill
-from tests.services.airflow import RestAirflow, running_airflow
+from tests.crash.killing import order_kill
+from tests.e2e.ingesting import ROWS, RUN_TIMEOUT_S, Ingest, running_ingest, until
 from tests.services.hadoop import hdfs_server
-from tests.services.kafka import kafka_server
+from tests.services.kafka import Kafka, kafka_server
 from tests.services.mariadb import MariaDb, mariadb_server
 from tests.services.mongodb import mongodb_server
 from tests.services.seaweedfs import seaweedfs
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(420)]
-ROOT = Path(__file__).resolve().parents[2]
-ROWS = [{"id": number, "city": ("北京", "Köln", "Oslo")[number % 3], "price": number / 4} for number in range(1, 41)]
 MORE = [{"id": number, "city": "Lima", "price": 0.5} for number in range(41, 44)]
-RUN_TIMEOUT_S = 120
 DAGS = Path(__file__).with_name("ingest_dags.py")
 FOLLOWED = """
 name: followed
@@ -48,82 +38,12 @@ where: id < 0
 target: {name: price}
 """
 WRONG = "not-the-right-one"
-T = TypeVar("T")
-
-
-class Ingest(NamedTuple):
-    """A running Airflow that reads data, and its folder."""
-
-    airflow: RestAirflow
-    home: Home
-
-    def by_form(self, kind: str, *, secret: str = "", **form: Any) -> dict[str, Any]:
-        """Trigger a form over REST, wait for its run, and return the task's result; no log may hold `secret`."""
-        dag_id = f"aimass_ingest_{kind}"
-        run_id = self.airflow.trigger(dag_id, {"name": "orders", **form})
-        self.finish(dag_id, run_id)
-        assert not secret or secret not in self.logs(), "a secret is in the log"
-        found: dict[str, Any] = self.airflow.result(dag_id, run_id, "ingest")
-        return found
-
-    def finish(self, dag_id: str, run_id: str, *, state: str = "success") -> None:
-        """Wait until the run has ended, in `state`."""
-        ended = until(lambda: self._ended(dag_id, run_id), f"the end of {dag_id}")
-        assert ended == state, self.logs()[-4000:]
-
-    def _ended(self, dag_id: str, run_id: str) -> str | None:
-        state = str(self.airflow.run(dag_id, run_id)["state"])
-        return state if state in ("success", "failed") else None
-
-    def logs(self) -> str:
-        """Return what all tasks have logged."""
-        return "\n".join(path.read_text() for path in self.home.task_logs.rglob("*.log"))
-
-    def rows(self, result: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return the rows of a dataset."""
-        deps = Deps.from_runtime(Runtime(store=self.home.store.as_uri()))
-        frame = open_dataset(result["uri"], deps).read(columns=["id", "city", "price"])
-        return frame.sort("id").to_dicts()
-
-    def told(self, asset: str) -> list[dict[str, Any]]:
-        """Return what the events of the asset with that URI tell, first one first."""
-        events = self.airflow.get("assets", "events", uri_pattern=asset, order_by="timestamp")["asset_events"]
-        return [event["extra"] for event in events if event["uri"] == asset]
-
-
-def until(found: Callable[[], T | None], what: str) -> T:
-    """Return what `found` returns, once that is something."""
-    deadline = time.monotonic() + RUN_TIMEOUT_S
-    while True:
-        # On a busy machine one write to SQLite holds all requests up for longer than a client waits.
-        with contextlib.suppress(TimeoutError):
-            if seen := found():
-                return seen
-        assert time.monotonic() < deadline, f"{what} did not come within {RUN_TIMEOUT_S} s"
-        time.sleep(0.2)
 
 
 @pytest.fixture(scope="module")
 def ingest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
-    folder = tmp_path_factory.mktemp("ingest")
-    for name in ("dags", "lake", "include/pipelines"):
-        (folder / name).mkdir(parents=True)
-    for file in (ROOT / "dags" / "aimass_ingest.py", ROOT / "dags" / "aimass_pipelines.py", DAGS):
-        shutil.copy(file, folder / "dags")
-    (folder / "include" / "pipelines" / "followed.yaml").write_text(FOLLOWED)
-    variables = {
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
-        "AIRFLOW__AIMASS__NEW_DATA_POLL_S": "1",
-        "AIRFLOW__AIMASS__FAILPOINTS": "tests.crash.killing:FileFailpoints",
-        KILL_FOLDER: str(folder / "kills"),
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-    }
-    with running_airflow(folder / "airflow", folder / "dags", more=("triggerer",), variables=variables) as (
-        airflow,
-        home,
-    ):
-        wait_for_dag(airflow, "aimass_ingest_files")
-        yield Ingest(airflow, home)
+    with running_ingest(tmp_path_factory.mktemp("ingest"), DAGS, pipelines={"followed": FOLLOWED}) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +64,23 @@ def insert(server: MariaDb, table: str, rows: list[dict[str, Any]]) -> None:
     """Write rows into a table, which is made where there is none."""
     create = f"CREATE TABLE IF NOT EXISTS {table} (id INT PRIMARY KEY, city VARCHAR(40), price DOUBLE)"
     server.run(create, f"INSERT INTO {table} VALUES (%s, %s, %s)", rows=[[*row.values()] for row in rows])
+
+
+@pytest.fixture(scope="module")
+def kafka(ingest: Ingest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A broker, and Airflow's connection to it."""
+    with kafka_server(tmp_path_factory.mktemp("kafka")) as server:
+        ingest.airflow.connect("aimass_kafka", "aimass_kafka", host=server.address)
+        yield server
+
+
+def write(server: Kafka, topic: str, rows: list[dict[str, Any]]) -> None:
+    """Write rows into a topic of two partitions, which is made where there is none."""
+    if topic not in server.admin().list_topics(timeout=20).topics:
+        server.create(topic, partitions=2)
+    for partition in range(2):
+        values = [json.dumps(row).encode() for row in rows if row["id"] % 2 == partition]
+        server.write(topic, values, partition=partition)
 
 
 def test_mysql(ingest: Ingest, mysql: MariaDb) -> None:
@@ -217,20 +154,16 @@ def test_a_piece_that_died_is_read_anew_and_nothing_twice(ingest: Ingest) -> Non
 
 
 def test_new_data_starts_a_run_and_nothing_else_does(ingest: Ingest, mysql: MariaDb) -> None:
-    def runs() -> list[dict[str, Any]]:
-        page = ingest.airflow.get("dags", "aimass_followed", "dagRuns", order_by="run_after")
-        return list(page["dag_runs"])
-
     wait_for_dag(ingest.airflow, "aimass_followed")
-    assert not runs()
+    assert not ingest.runs("aimass_followed")
     for number, batch in enumerate((ROWS, MORE)):
         insert(mysql, "followed", batch)
-        run_id = until(lambda: runs()[number:], f"run {number} of the pipeline")[0]["dag_run_id"]  # noqa: B023 - at once
+        run_id = ingest.begun("aimass_followed", number)
         ingest.finish("aimass_followed", run_id, state="failed")
         result = ingest.airflow.result("aimass_followed", run_id, "ingest", 0)
         assert (result["link"], result["rows"] - result["earlier_rows"]) == (number, len(batch))
         assert ingest.rows(result) == (ROWS + MORE)[: result["rows"]]
-    assert [run["run_type"] for run in runs()] == ["asset_triggered"] * 2
+    assert [run["run_type"] for run in ingest.runs("aimass_followed")] == ["asset_triggered"] * 2
     told = ingest.told("aimass://followed/new/orders")
     assert [event["payload"]["number"] for event in told] == [0, 1]
     assert mysql.password not in json.dumps(told)
@@ -275,20 +208,41 @@ def test_mongodb(ingest: Ingest, tmp_path: Path) -> None:
         assert ingest.rows(ingest.by_form("mongodb", **chained)) == ROWS + MORE
 
 
-def test_kafka(ingest: Ingest, tmp_path: Path) -> None:
-    with kafka_server(tmp_path) as server:
-        server.create("orders", partitions=2)
-        for row in ROWS:
-            server.write("orders", [json.dumps(row).encode()], partition=row["id"] % 2)
-        ingest.airflow.connect("aimass_kafka", "aimass_kafka", host=server.address)
-        assert ingest.airflow.try_connection("aimass_kafka", host=server.address)[0]
-        chained = {"topics": ["orders"], "mode": "incremental"}
-        assert ingest.rows(ingest.by_form("kafka", **chained)) == ROWS
-        server.write("orders", [json.dumps(row).encode() for row in MORE])
-        assert ingest.rows(ingest.by_form("kafka", **chained)) == ROWS + MORE
-        assert "orders" in ingest.airflow.refusal("aimass_ingest_kafka", {"name": "orders", "topics": ["order"]})
-        stolen = {"name": "orders", "topics": ["orders"], "options": {"value_schema_file": "/etc/passwd"}}
-        assert "allowed_roots" in ingest.airflow.refusal("aimass_ingest_kafka", stolen)
+def test_kafka(ingest: Ingest, kafka: Kafka) -> None:
+    write(kafka, "orders", ROWS)
+    assert ingest.airflow.try_connection("aimass_kafka", host=kafka.address)[0]
+    chained = {"topics": ["orders"], "mode": "incremental"}
+    assert ingest.rows(ingest.by_form("kafka", **chained)) == ROWS
+    write(kafka, "orders", MORE)
+    assert ingest.rows(ingest.by_form("kafka", **chained)) == ROWS + MORE
+    assert "orders" in ingest.airflow.refusal("aimass_ingest_kafka", {"name": "orders", "topics": ["order"]})
+    stolen = {"name": "orders", "topics": ["orders"], "options": {"value_schema_file": "/etc/passwd"}}
+    assert "allowed_roots" in ingest.airflow.refusal("aimass_ingest_kafka", stolen)
+
+
+def test_messages_are_read_in_several_tasks(ingest: Ingest, kafka: Kafka) -> None:
+    for new, pieces in ((ROWS, 2), (MORE, 2), ([], 0)):
+        write(kafka, "pieces", new)
+        run_id = ingest.airflow.trigger("messages", {})
+        ingest.finish("messages", run_id)
+        states = [task["state"] for task in ingest.airflow.tasks("messages", run_id) if task["task_id"] == "read"]
+        assert states.count("success") == pieces, states
+        result = ingest.airflow.result("messages", run_id, "orders")
+        assert ingest.rows(result) == (ROWS + MORE)[: result["rows"]]
+    assert [(event["link"], event["new_rows"]) for event in ingest.told("aimass://messages/orders")][:2] == [
+        (0, len(ROWS)), (1, len(MORE))
+    ]  # fmt: skip
+
+
+def test_messages_start_a_run(ingest: Ingest, kafka: Kafka) -> None:
+    for number, batch in enumerate((ROWS, MORE)):
+        write(kafka, "followed", batch)
+        run_id = ingest.begun("listening", number)
+        ingest.finish("listening", run_id)
+        result = ingest.airflow.result("listening", run_id, "orders")
+        assert (result["link"], result["rows"] - result["earlier_rows"]) == (number, len(batch))
+        assert ingest.rows(result) == (ROWS + MORE)[: result["rows"]]
+    assert len(ingest.runs("listening")) == 2
 
 
 def test_hdfs(ingest: Ingest, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class NewDataTrigger(BaseEventTrigger):
     --------
     ::
 
-        orders = {"name": "orders", "source": {"type": "kafka", "topic": "orders"}, "mode": "incremental"}
+        orders = {"name": "orders", "source": {"type": "kafka", "topics": ["orders"]}, "mode": "incremental"}
         arrived = Asset(
             "orders_arrived",
             watchers=[AssetWatcher(name="orders", trigger=NewDataTrigger(config=orders, project="shop"))],
