@@ -124,7 +124,7 @@ def main() -> None:
     if given.largest_file:
         resource.setrlimit(resource.RLIMIT_FSIZE, (given.largest_file, given.largest_file))
     set_up_logs()
-    asyncio.run(Supervisor(read_config(given), FolderRegistry(Path(given.registry))).run())
+    asyncio.run(Supervisor(read_config(given), FolderRegistry(Path(given.registry)), given.registry).run())
 
 
 if __name__ == "__main__":

@@ -38,14 +38,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def serve(config: ServeConfig) -> int:
     """Serve until SIGTERM or SIGINT."""
     from aimass.serving.logs import set_up_logs
-    from aimass.serving.registry import registry_of
+    from aimass.serving.registry import address_of, registry_of
     from aimass.serving.supervisor import Supervisor
 
     set_up_logs()
     # They tell of each try and each percent; the server's own log says what came of it.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    asyncio.run(Supervisor(config, registry_of(config)).run())
+    asyncio.run(Supervisor(config, registry_of(config), address_of(config)).run())
     return 0
 
 
@@ -71,8 +71,9 @@ def _replay(parser: argparse.ArgumentParser, words: list[str]) -> int:
 
 
 def _check(parser: argparse.ArgumentParser, words: list[str]) -> int:
-    from aimass.serving.registry import registry_of
+    from aimass.serving.registry import address_of, registry_of
     from aimass.serving.security import Tokens, tls_context
+    from aimass.serving.survey import oddities
     from aimass.serving.watcher import Watcher
 
     parser.description = "Say whether the options are good and the registry answers, and what would be served."
@@ -80,11 +81,16 @@ def _check(parser: argparse.ArgumentParser, words: list[str]) -> int:
     config = read_config(parser.parse_args(words))
     Tokens.read(config.tokens_file)
     tls_context(config)
-    table = Watcher(registry_of(config), config.models).look(lambda _: True)
+    print(f"registry: {address_of(config)}")  # noqa: T201
+    registry = registry_of(config)
+    table = Watcher(registry, config.models).look(lambda _: True)
     for name, entry in sorted(table.models.items()):
         print(f"{name}: {entry.aliases or 'no alias'}")  # noqa: T201
     print(f"{len(table.models)} models")  # noqa: T201
-    return 0 if table.models else NOT_WELL
+    odd = oddities(config, registry, table)
+    for sentence in odd:
+        print(sentence)  # noqa: T201
+    return NOT_WELL if odd else 0
 
 
 def _token(parser: argparse.ArgumentParser, words: list[str]) -> int:

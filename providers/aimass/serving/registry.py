@@ -8,6 +8,7 @@ from aimass.core.deps import Deps, Runtime
 from aimass.core.release.base import ModelRegistry
 from aimass.core.release.promotion import open_registry
 from aimass.core.storage import options_of_environment
+from aimass.core.tracking.connection import shown, tracking_uri
 from aimass.serving.config import ServeConfig
 
 TRACKING_URI = "MLFLOW_TRACKING_URI"
@@ -29,3 +30,17 @@ def deps_of(config: ServeConfig) -> Deps:
 def registry_of(config: ServeConfig) -> ModelRegistry:
     """Return the MLflow registry that the options name."""
     return open_registry({"type": "mlflow"}, deps_of(config))
+
+
+def address_of(config: ServeConfig) -> str:
+    """Return the registry's address, as it may be printed; where nobody named one, with a word about that.
+
+    Raises
+    ------
+    ConfigError
+        There is none, or it is of no kind that MLflow serves.
+    """
+    deps = deps_of(config)
+    address = shown(deps.runtime.registry_uri or tracking_uri(deps))
+    is_named = deps.runtime.registry_uri or deps.runtime.tracking_uri
+    return address if is_named else f"{address} (neither --tracking-uri nor {TRACKING_URI} names another)"

@@ -32,7 +32,8 @@ from aimass.serving.listening import bound_sockets
 from aimass.serving.samples import Reading, Samples
 from aimass.serving.sealer import Sealer
 from aimass.serving.security import Tokens, tls_context
-from aimass.serving.state import Report, StartOrder
+from aimass.serving.state import Report, StartOrder, Table
+from aimass.serving.survey import oddities
 from aimass.serving.watcher import Watcher
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 (a folder with a random name is made in it)
@@ -55,13 +56,18 @@ class Supervisor:
         The options.
     registry : ModelRegistry
         What it watches.
+    address : str
+        Where that is, for the log.
     """
 
-    def __init__(self, config: ServeConfig, registry: ModelRegistry) -> None:
+    def __init__(self, config: ServeConfig, registry: ModelRegistry, address: str = "") -> None:
         self.config = config
         self.started_at = datetime.now(UTC)
         self.registry_status = RegistryStatus(reachable=False, error="It was not asked yet")
         self.draining = False
+        self._registry = registry
+        self._address = address
+        self._is_surveyed = False
         self._watcher = Watcher(registry, config.models)
         self._looking = asyncio.Lock()
         self._dropped: dict[int, int] = {}
@@ -158,6 +164,7 @@ class Supervisor:
         async with self._looking:
             try:
                 found = await asyncio.to_thread(self._watcher.look, self.deployment.is_active)
+                await self._survey(found)
             except AimassError as error:
                 if self.registry_status.reachable or self.registry_status.checked_at is None:
                     log.error("the registry does not answer: %s", error)
@@ -169,6 +176,16 @@ class Supervisor:
         if self.registry_status.reachable and self.deployment.table.not_ready:
             await self.deployment.set_ready()
         self._tell()
+
+    async def _survey(self, found: Table) -> None:
+        """Log once what is found in which registry, and what is hardly meant."""
+        if self._is_surveyed:
+            return
+        odd = await asyncio.to_thread(oddities, self.config, self._registry, found)
+        self._is_surveyed = True
+        log.info("the registry %s has %d models to serve", self._address, len(found.models))
+        for sentence in odd:
+            log.warning("%s The registry is %s", sentence, self._address)
 
     async def readings(self) -> list[Reading]:
         """Return what every worker counts and uses now."""
