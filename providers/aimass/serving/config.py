@@ -68,11 +68,15 @@ class ServeConfig(Settings):
         default=10_000, ge=1, description="Rows that may wait for one model in one worker; beyond, requests get 429."
     )
     request_timeout_s: float = Field(default=10.0, gt=0, description="Time for one answer, in seconds; then 504.")
-    header_timeout_s: float = Field(default=10.0, gt=0, description="Time for a request's headers, in seconds.")
+    header_timeout_s: float = Field(
+        default=10.0, gt=0, description="Time for a request's headers, and for the handshake before them, in seconds."
+    )
     body_timeout_s: float = Field(default=30.0, gt=0, description="Time for a request's body, in seconds; then 408.")
     body_limit_mb: float = Field(default=16.0, gt=0, description="Size of a request's body in MiB; beyond, 413.")
     keep_alive_s: float = Field(default=30.0, gt=0, description="Time that an idle connection stays open, in seconds.")
-    max_connections: int = Field(default=1000, ge=1, description="Connections of one worker; beyond, 503.")
+    max_connections: int = Field(
+        default=1000, ge=1, description="Connections of one worker, and TLS handshakes; beyond, 503."
+    )
     drain_delay_s: float = Field(
         default=0.0,
         ge=0,

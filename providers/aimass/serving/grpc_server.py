@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -49,6 +50,9 @@ async def start_grpc(engine: Engine, tokens: Tokens) -> grpc.aio.Server:
             ("grpc.so_reuseport", 1),
             ("grpc.max_receive_message_length", config.body_limit),
             ("grpc.max_concurrent_streams", config.max_connections),
+            ("grpc.max_allowed_incoming_connections", config.max_connections),
+            # Of TLS and of HTTP/2.
+            ("grpc.server_handshake_timeout_ms", math.ceil(config.header_timeout_s * 1e3)),
         ]
     )
     service = InferenceService(engine, tokens)

@@ -20,6 +20,7 @@ from aimass.serving.config import ServeConfig
 from aimass.serving.engine import new_request_id
 from aimass.serving.rest_request import Receive, Request, Scope, Send
 from aimass.serving.security import tls_context
+from aimass.serving.tls_door import TlsDoor
 
 HEADERS_LIMIT = 64 * 1024
 """Bytes that a request's line and headers may have."""
@@ -334,14 +335,18 @@ class HttpServer:
         )
         self._config.load()
         self._application = app
-        self._server: asyncio.Server | None = None
+        self._server: asyncio.Server | TlsDoor | None = None
         self._sweeping: asyncio.TimerHandle | None = None
 
     async def open(self, listener: socket.socket) -> None:
         """Begin to accept."""
-        self._server = await asyncio.get_running_loop().create_server(
-            self._connection, sock=listener, ssl=self._tls, backlog=BACKLOG
-        )
+        if self._tls is None:
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(self._connection, sock=listener, backlog=BACKLOG)
+        else:
+            bounds = (self._options.header_timeout_s, self._options.max_connections)
+            self._server = TlsDoor(listener, self._tls, self._connection, *bounds)
+            self._server.open(BACKLOG)
         self._sweep()
 
     async def close(self, timeout_s: float) -> None:
