@@ -199,6 +199,30 @@ def test_a_version_that_cannot_take_over_leaves_the_old_one_and_an_alarm(
     assert set(load.answered.values()) <= {"1", good.version}
 
 
+def test_a_version_that_finds_no_room_on_the_disk_leaves_the_old_one_and_an_alarm(
+    tmp_path: Path, registry: FolderRegistry
+) -> None:
+    with inference_server(tmp_path, registry, largest_file=1 << 20) as server, Load(server).running() as load:
+        load.wait_for_more(20)
+        large = registry.add("late", 0.9)
+        registry.grow("late", large.version, 2 << 20)
+        registry.set_alias("late", "champion", large.version)
+        model = server.wait_for(lambda: found if (found := server.model())["alarm"] else None)
+        assert model["aliases"] == {"champion": "1"}
+        assert "stays at version 1" in model["alarm"]
+        assert "fetching a version" in model["alarm"]
+        assert not list((tmp_path / "cache" / "models").glob(".fetch-*"))
+        load.wait_for_more(100)
+        small = registry.add("late", 0.5)
+        registry.set_alias("late", "champion", small.version)
+        server.wait_for(
+            lambda: server.model()["aliases"] == {"champion": small.version} and not server.model()["alarm"]
+        )
+    assert load.statuses == {200}
+    assert load.broken == 0
+    assert set(load.answered.values()) <= {"1", small.version}
+
+
 def test_a_full_disk_costs_log_rows_and_no_answer(tmp_path: Path, registry: FolderRegistry) -> None:
     with (
         inference_server(

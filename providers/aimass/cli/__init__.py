@@ -134,24 +134,30 @@ def _serve() -> ActionCommand:
 
 
 def _replay() -> ActionCommand:
+    from aimass.serving.options import REPLAY_FIELDS
+
     return _command(
         "replay",
-        "answer a logged request anew; exit code 1 when the answer has other bits",
+        "answer a logged request anew; exit code 1 when it is another answer",
         "serve",
         (
             _arg("request_id", help="the request, as the header X-Request-Id named it"),
             _arg("--model", help="its model; all are searched when left out"),
-            *_server_options(),
+            *_server_options(REPLAY_FIELDS),
         ),
+        "Find a request in the prediction log, run the same bytes of the model on the same rows, and say whether the "
+        "answer has the same bits. Exit code 0: it has, or is as close as another machine's is (1e-6, the same "
+        "labels); 1: it is another answer. Store and tracking server are those of Airflow's connections unless options "
+        "or the file name others.",
     )
 
 
-def _server_options() -> tuple[Arg, ...]:
+def _server_options(fields: tuple[str, ...] = ()) -> tuple[Arg, ...]:
     from aimass.serving.options import options
 
     return (
         _arg("--config", help="YAML file with the options below, by their names with underscores"),
-        *(_arg(option.flag, dest=option.field, help=option.help) for option in options()),
+        *(_arg(option.flag, dest=option.field, help=option.help) for option in options(fields)),
     )
 
 

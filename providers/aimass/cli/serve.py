@@ -41,8 +41,10 @@ def _become(words: list[str], args: Namespace) -> Exit:
     # What the file says stands over the connections, and what was typed over the file.
     file_first = {} if args.config else known
     for option in options():
-        value = given[option.field] or file_first.get(option.field)
-        if value:
+        # An empty word is one, too: --store "" keeps no log.
+        typed = given[option.field]
+        value = typed if typed is not None else file_first.get(option.field)
+        if value is not None:
             words += [option.flag, str(value)]
     if args.config:
         words += ["--config", args.config]

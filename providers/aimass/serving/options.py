@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from aimass.core.errors import ConfigError, from_os_error
 from aimass.core.settings import parse_settings
 from aimass.serving.config import ServeConfig
+
+REPLAY_FIELDS = ("tracking_uri", "registry_uri", "store", "cache_dir")
+"""The options that `replay` looks at."""
 
 
 class Option(NamedTuple):
@@ -20,17 +23,21 @@ class Option(NamedTuple):
     help: str
 
 
-def options() -> Iterator[Option]:
-    """Yield an option for each field of `ServeConfig`."""
+def options(fields: Collection[str] = ()) -> Iterator[Option]:
+    """Yield an option for each field of `ServeConfig`, or for those in `fields`."""
     for name, info in ServeConfig.model_fields.items():
+        if fields and name not in fields:
+            continue
         default = "" if info.default in (None, "", ()) else f" (default: {_text(info.default)})"
-        yield Option(name, f"--{name.replace('_', '-')}", f"{info.description or ''}{default}".replace("%", "%%"))
+        several = " With commas between." if _is_list(name) else ""
+        text = f"{info.description or ''}{several}{default}".replace("%", "%%")
+        yield Option(name, f"--{name.replace('_', '-')}", text)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add every option, and ``--config`` for a file of them."""
+def add_options(parser: argparse.ArgumentParser, fields: Collection[str] = ()) -> None:
+    """Add every option, or those of `fields`, and ``--config`` for a file of them."""
     parser.add_argument("--config", help="YAML file with the options below, by their names with underscores")
-    for option in options():
+    for option in options(fields):
         parser.add_argument(option.flag, dest=option.field, help=option.help)
 
 
@@ -46,7 +53,7 @@ def read_config(given: argparse.Namespace, defaults: Mapping[str, Any] | None = 
     for option in options():
         text = getattr(given, option.field, None)
         if text is not None:
-            document[option.field] = text.split(",") if _is_list(option.field) else text
+            document[option.field] = [word for word in text.split(",") if word] if _is_list(option.field) else text
     return parse_settings(ServeConfig, document, where=given.config or "the options")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from aimass_client.grpc_calls import error_of, infer_request, method_of
 from tests.services.asking import Asked, load
 from tests.services.folder_registry import ROW
 from tests.services.server import free_port
+from tests.unit.serving.test_batching import Held
 
 COLUMNS: dict[str, Any] = {"origin": ["JFK", None], "distance": [0.25, None], "stops": [1, None]}
 TOKENS = Tokens(
@@ -142,6 +144,30 @@ def test_a_draining_server_is_unavailable(asked):
         asked.ask(lambda client: client.infer("late", COLUMNS))
     assert caught.value.retry_after_s == 1.0
     assert not asked.ask(lambda client: client.is_ready())
+
+
+def test_a_full_queue_says_when_to_ask_again(tmp_path):
+    asked = AskedByGrpc(queue_rows=2, workers=256)
+    asked.table.put(load(tmp_path))
+    held = Held(asked.table.resolve("late").loaded)
+
+    async def ask() -> QueueFullError:
+        async with AsyncGrpcClient(Connection(f"127.0.0.1:{asked.context.config.grpc_port}", attempts=1)) as client:
+            waiting = asyncio.create_task(client.infer("late", COLUMNS))
+            while not held.sizes:
+                await asyncio.sleep(0.001)
+            with pytest.raises(QueueFullError) as refused:
+                await client.infer("late", COLUMNS)
+            held.go.set()
+            assert (await waiting).version == "1"
+            return refused.value
+
+    try:
+        error = asked.run(ask())
+        assert (error.code, error.retry_after_s) == ("queue_full", 1.0)
+    finally:
+        held.go.set()
+        asked.close()
 
 
 def test_health_and_metadata(asked):

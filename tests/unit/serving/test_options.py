@@ -30,6 +30,12 @@ def test_what_is_typed_stands_over_the_file(tmp_path: Path) -> None:
     assert (config.port, config.workers, config.models, config.pins) == (9100, 3, ("late",), ("late", "early@2"))
 
 
+def test_a_list_is_written_with_commas_and_may_be_empty() -> None:
+    assert read("--prewarm", "").prewarm == ()
+    assert read("--prewarm", "late,early").prewarm == ("late", "early")
+    assert all("commas" in option.help for option in options() if option.field in ("models", "pins", "prewarm"))
+
+
 def test_mistakes_are_named(tmp_path: Path) -> None:
     file = tmp_path / "serve.yaml"
     file.write_text("prot: 9000\n")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +31,29 @@ def started(monkeypatch: pytest.MonkeyPatch) -> Started:
     return found
 
 
-@pytest.mark.parametrize("command", ["serve", "replay"])
-def test_every_option_of_the_server_is_an_option_of_the_command(airflow: Airflow, command: str) -> None:
-    done = airflow(command, "--help")
+def test_every_option_of_the_server_is_an_option_of_the_command(airflow: Airflow) -> None:
+    done = airflow("serve", "--help")
     assert done.code == 0
     for field in ServeConfig.model_fields:
         assert f"--{field.replace('_', '-')}" in done.out
+
+
+def test_replay_takes_the_options_that_it_looks_at_and_tells_its_exit_code(airflow: Airflow) -> None:
+    done = airflow("replay", "--help")
+    assert done.code == 0
+    flags = set(re.findall(r"--[a-z-]+", done.out))
+    assert {"--store", "--tracking-uri", "--registry-uri", "--cache-dir", "--config", "--model"} <= flags
+    assert not {"--port", "--workers", "--tokens-file"} & flags
+    assert "Exit code 0" in done.out
+
+
+def test_an_empty_store_keeps_no_log_whatever_the_connection_says(
+    airflow: Airflow, started: Started, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__AIMASS__STORE", str(tmp_path / "store"))
+    airflow("serve", "--store", "")
+    ((words, _),) = started
+    assert words[words.index("--store") + 1] == ""
 
 
 def test_the_server_is_told_what_the_connections_say_and_no_secret_on_the_command_line(
