@@ -39,6 +39,7 @@ from aimass.core.testing.sources import (
     row_counts,
 )
 from tests.integration.mongodb.conftest import Table
+from tests.integration.peak_memory import growth_bytes
 from tests.services.mongodb import ADMIN, ADMIN_PASSWORD, PASSWORD, STRANGER, STRANGER_PASSWORD
 from tests.services.proxy import proxy
 from tests.services.server import free_port
@@ -462,3 +463,17 @@ def test_odd_values_do_not_end_the_reads(table: Table) -> None:
 def test_a_position_is_small_json(filled: Callable[[int], Table]) -> None:
     position = filled(200).source(cursor="_id").position()
     assert len(json.dumps(position)) < 5_000
+
+
+def test_four_times_as_much_takes_no_more_memory(table: Table) -> None:
+    for first in range(0, 1_600, 200):
+        table.insert(*({"_id": first + i, "s": "x" * 50_000} for i in range(200)))
+    document = table.document(batch_documents=20)
+    grown, read = growth_bytes(
+        Deps.from_runtime(table.runtime()),
+        {**document, "filter": {"_id": {"$lt": 400}}},
+        document,
+        sizes={"aimass.core.sources.mongodb.whole:WHOLE_BYTES": 1 << 20},
+    )
+    assert read > 80_000_000
+    assert grown < 40 << 20

@@ -35,6 +35,7 @@ from aimass.core.testing.sources import (
 )
 from tests.integration.file_sources import FRAME, FormatsContract, NewFilesContract, parquet
 from tests.integration.obs.conftest import Bucket
+from tests.integration.peak_memory import growth_bytes
 from tests.services.proxy import proxy
 from tests.services.seaweedfs import ADMIN, READER, STRANGER
 
@@ -341,3 +342,12 @@ def test_a_dataset_is_handed_over_to_a_bucket_once(bucket: Bucket, rows: Read) -
     denied = bucket.deps(bucket.server.connection(READER))
     with pytest.raises(NotAllowedError, match="AccessDenied"):
         export.run(config.model_copy(update={"format": "parquet", "on_existing": "replace"}), denied)
+
+
+def test_four_times_as_much_takes_no_more_memory(bucket: Bucket) -> None:
+    rows = b"%s\n" % (b"x" * 1_000) * 48_000
+    bucket.put({"less.csv": b"s\n" + rows, "more.csv": b"s\n" + 4 * rows})
+    less, more = ({"type": "obs", "uri": bucket.source(f"{name}.csv").pattern} for name in ("less", "more"))
+    grown, read = growth_bytes(bucket.deps(), less, more)
+    assert read > 190_000_000
+    assert grown < 64 << 20

@@ -14,7 +14,8 @@ from aimass.core.sources.kafka.connection import KafkaConnection, librdkafka_set
 from aimass.core.sources.kafka.failures import lost, not_authenticated, not_authorised, unreachable
 from aimass.core.sources.kafka.messages import Messages, Span
 
-PIECE_MESSAGES = 10_000
+# What the library is asked for at once: it waits for all of them as long as they come.
+FIRST_PIECE_MESSAGES, PIECE_MESSAGES, PIECE_BYTES = 1_000, 10_000, 8 << 20
 WAIT_S = 0.1
 SETTINGS: dict[str, Any] = {
     # The library wants a group's name. We neither join one nor commit: offsets live in the manifest.
@@ -53,6 +54,7 @@ class ConfluentReader:
         self._timeout_s = connection.timeout_s
         self._extras = extras
         self._failure: KafkaError | None = None
+        self._piece = FIRST_PIECE_MESSAGES
         settings = librdkafka_settings(connection) | SETTINGS | {"isolation.level": isolation}
         self._consumer = Consumer(settings | {"error_cb": self._note}, logger=logging.getLogger(__name__))
 
@@ -61,7 +63,7 @@ class ConfluentReader:
         self._consumer.assign([TopicPartition(span.topic, span.partition, span.start)])
         at, heard = span.start, time.monotonic()
         while at < span.end:
-            found = self._consumer.consume(min(PIECE_MESSAGES, span.end - at), WAIT_S)
+            found = self._consumer.consume(min(self._piece, span.end - at), WAIT_S)
             if not found:
                 self._check(heard)
                 continue
@@ -75,7 +77,10 @@ class ConfluentReader:
             if at > span.end:
                 found = [message for message in found if message.offset() < span.end]  # type: ignore[operator]
             if found:
-                yield self._messages(found)
+                messages = self._messages(found)
+                size = sum(len(value) for value in messages.values if value is not None)
+                self._piece = max(1, min(PIECE_MESSAGES, len(found) * PIECE_BYTES // max(1, size)))
+                yield messages
 
     def close(self) -> None:
         """Let go of everything."""

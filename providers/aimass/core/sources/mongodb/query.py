@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ FORBIDDEN = {
 }
 ONE_TO_ONE = ("$match", "$project", "$addFields", "$set", "$unset", "$lookup", "$graphLookup", "$redact")
 """Stages that make of each document one or none."""
+SAMPLE_BYTES = 8 << 20
 
 
 def parse(value: Any, *, what: str) -> Any:
@@ -156,18 +157,27 @@ class Query:
     def sample(self, collection: Documents, order: Order, mark: Watermark, half: int) -> Iterator[dict[str, Any]]:
         """Yield the first and the last documents of a watermark, `half` of each: they change over the years."""
         if mark.late and not mark.has_range:
-            yield from self._documents(self.answers(collection, order, order.these(mark.late[:half])))
+            yield from map(look_into, _few(self.answers(collection, order, order.these(mark.late[:half]))))
             return
         condition = both(
             *([order.after(mark.after)] if mark.after else []), *([order.up_to(mark.to)] if mark.to else [])
         )
-        first = [*self._documents(self.answers(collection, order, condition, limit=half))]
-        yield from first
-        if len(first) == half:
-            yield from self._documents(self.answers(collection, order, condition, limit=half, way=-1))
+        first = _few(self.answers(collection, order, condition, limit=half))
+        yield from map(look_into, first)
+        if len(first) == half or sum(map(len, first)) >= SAMPLE_BYTES:
+            yield from map(look_into, _few(self.answers(collection, order, condition, limit=half, way=-1)))
 
-    def _documents(self, answers: Iterator[RawDocuments]) -> Iterator[dict[str, Any]]:
-        return (look_into(each) for documents in answers for each in documents)
+
+def _few(answers: Iterable[RawDocuments]) -> list[bytes]:
+    """Return documents until they are more than a sample may hold."""
+    found, left = list[bytes](), SAMPLE_BYTES
+    for documents in answers:
+        for each in documents:
+            found.append(each)
+            left -= len(each)
+            if left <= 0:
+                return found
+    return found
 
 
 def check_one_to_one(pipeline: Sequence[dict[str, Any]]) -> None:

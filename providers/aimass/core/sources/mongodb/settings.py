@@ -54,7 +54,9 @@ class MongoDbSettings(settings.Settings):
         "the field in the column _extra as JSON, or ignore the field.",
     )
     sample_documents: int = Field(
-        default=2_000, ge=2, description="Documents from which columns are inferred: half the first, half the last."
+        default=2_000,
+        ge=2,
+        description="Documents from which columns are inferred: half the first, half the last; 8 MiB of each at most.",
     )
     batch_documents: Annotated[int, OUTSIDE_KEY] = Field(
         default=10_000, ge=1, description="Documents of one batch, of 16 MB at most."
