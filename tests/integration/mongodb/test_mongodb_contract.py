@@ -221,6 +221,17 @@ def test_a_source_that_shrinks_gives_what_is_left(table: Table) -> None:
     assert sum(batch.rows.num_rows for batch in source.read(first)) == 5
 
 
+def test_an_emptied_collection_is_told_where_it_was_read_before(table: Table) -> None:
+    table.insert({"_id": 1})
+    first = kept(table.source(cursor="_id").position())
+    table.collection.delete_many({})
+    with pytest.raises(DataError, match="is gone"):
+        table.source(cursor="_id").position(first)
+    assert table.source(cursor="_id", on_shrink="ignore").position(first) is None
+    table.insert({"_id": 2})
+    assert [row["_id"] for row in table.rows(cursor="_id")] == [2]
+
+
 def test_late_ids_of_another_client_are_told_once(table: Table) -> None:
     def add(seconds_ago: int) -> None:
         at = datetime.now(UTC) - timedelta(seconds=seconds_ago)

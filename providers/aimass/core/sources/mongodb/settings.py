@@ -37,6 +37,10 @@ class MongoDbSettings(settings.Settings):
         description="For how long documents may appear below what was read: seconds for ObjectIds and dates (60 when "
         "empty), else units of the number.",
     )
+    on_shrink: Annotated[Literal["error", "ignore"], OUTSIDE_KEY] = Field(
+        default="error",
+        description="What an incremental read does when no document is left of those that were read before.",
+    )
     max_depth: int = Field(
         default=3, ge=1, description="Nested documents become columns a.b.c down to this depth; deeper, JSON text."
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from aimass.core import settings
 from aimass.core.deps import Deps
-from aimass.core.errors import ConfigError, EmptyDataError, missing_column
+from aimass.core.errors import ConfigError, DataError, EmptyDataError, missing_column
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mongodb import keys
 from aimass.core.sources.mongodb.batches import BatchDecoder, RawDocuments
@@ -163,6 +163,8 @@ class MongoDbSource:
         cursor = str(self.settings.cursor)
         ends = keys.ends(collection, self._query.filter, list(dict.fromkeys([cursor, ID])))
         if not all(ends.values()):
+            if earlier and earlier.watermark.to is not None and self.settings.on_shrink == "error":
+                raise _emptied(collection, earlier)
             return None if earlier else Scope()
         order = _order(ends)
         order.check_comparable(earlier.order if earlier else None)
@@ -281,6 +283,16 @@ class MongoDbSource:
     @property
     def _connection(self) -> MongoDbConnection:
         return self._deps.connection(self.settings.conn_id, MongoDbConnection)
+
+
+def _emptied(collection: Documents, earlier: Scope) -> DataError:
+    return DataError(
+        f"What was read of the collection {collection.full_name} is gone: no document is left, and the last "
+        f"read ended with {earlier.watermark.to}",
+        expected="documents that only become more",
+        hint="Read it anew under another `name` if it is filled again; set `on_shrink: ignore` if all were deleted on "
+        "purpose",
+    )
 
 
 def _order(ends: Mapping[str, Sequence[dict[str, Any]]]) -> Order:
