@@ -107,8 +107,24 @@ class KafkaSettings(settings.Settings):
             raise ValueError(f"{self.format} needs either `value_schema` or `value_schema_file`")
         if self.format == "protobuf" and not self.message:
             raise ValueError("protobuf needs `message`, the full name of the message")
+        if self._meaningless:
+            said = ", ".join(f"`{name}`" for name in self._meaningless)
+            raise ValueError(f"{said}: no meaning with format {self.format} and wire_prefix {self.wire_prefix}")
         for name in ("start", "until"):
             value = getattr(self, name)
             if isinstance(value, datetime) and value.tzinfo is None:
                 raise ValueError(f"`{name}` needs a time zone, such as 2026-01-31T00:00:00Z")
         return self
+
+    @property
+    def _meaningless(self) -> list[str]:
+        """Names of the settings that would do nothing."""
+        has_schema = self.format in ("avro", "protobuf")
+        matters = {
+            "value_schema": has_schema,
+            "value_schema_file": has_schema,
+            "message": self.format == "protobuf",
+            "schema_id": has_schema and self.wire_prefix == "confluent",
+            "wire_prefix": has_schema or self.wire_prefix == "none",
+        }
+        return [name for name, does in matters.items() if not does and getattr(self, name) is not None]
