@@ -89,7 +89,7 @@ test-%: ## one group of tests, such as test-unit
 	@echo "unknown test group '$*'; known: $(GROUPS)"; exit 2
 
 .PHONY: chaos
-chaos: env-services ## N=1000 seeded kills instead of the 60 of test-all
+chaos: env-services ## N=1000 seeded kills a test instead of the 60, or 40 of a source, of test-all
 	@AIMASS_CRASH_POINTS=$(N) $(PYTEST) --timeout=0 tests/crash $(PYTEST_ARGS)
 
 # --- check -------------------------------------------------------------------------------------------------------

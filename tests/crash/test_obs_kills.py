@@ -1,6 +1,4 @@
-"""Objects that keep coming while reads of them are killed: each object's rows are read once; so, too, where the store
-itself is killed now and then.
-"""
+"""Objects that keep coming while reads of them are killed: each object's rows are read once."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ POINTS = {
 PIECES = 3
 WRITES_PER_RUN = 4
 MOST_SECONDS = 0.3
+MOMENT = "any moment"
 
 
 class Run:
@@ -83,7 +84,7 @@ class Run:
     def _attempt(self, stage: str, request: dict[str, Any]) -> Any:
         if self.draw is None or self.draw.random() < 0.3:
             return self.reads.forks.run(ingest_task, request)
-        if self.draw.random() < 2 / 3:
+        if not self.reads.moments_left or self.draw.random() < 2 / 3:
             point = self.draw.choice(POINTS[stage])
             marker = self.reads.folder / "killed"
             marker.unlink(missing_ok=True)
@@ -91,23 +92,35 @@ class Run:
                 ingest_task, {**request, "kill": {"name": point, "nth": 1, "marker": str(marker)}}
             )
         else:
-            point = "any moment"
+            point = MOMENT
             found = self.reads.forks.run(ingest_task, request, kill_after_s=self.draw.uniform(0, MOST_SECONDS))
         if found is None:
             self.reads.killed[f"{stage}: {point}"] += 1
+            self.reads.moments_left -= point == MOMENT
         return found
 
 
 class Reads:
-    """Runs that read the same source in pieces, one after the other, now and then two at once."""
+    """Runs that read the same source in pieces, one after the other, now and then two at once.
 
-    def __init__(self, live: LiveSource, folder: Path) -> None:
+    Parameters
+    ----------
+    live : LiveSource
+        What is read.
+    folder : Path
+        Where datasets are written.
+    moments_left : int
+        How many tasks may be killed at any moment; all others are at fail points.
+    """
+
+    def __init__(self, live: LiveSource, folder: Path, moments_left: int) -> None:
         folder.mkdir()
         self.live = live
         self.config = {"name": "live", **live.config, "mode": "incremental"}
         self.folder = folder
         self.forks = Forks(folder)
         self.killed = Histogram()
+        self.moments_left = moments_left
 
     def request(self, run: str) -> dict[str, Any]:
         """Return what all tasks of a run are told."""
@@ -163,7 +176,7 @@ def test_rows_that_several_tasks_read_are_read_once(
     # A run is several tasks, so half as many kills take as long as those of other tests.
     points, seed = max(1, request.config.getoption("read_points") // 2), request.config.getoption("--crash-seed")
     with source(tmp_path, seed) as live:
-        reads = Reads(live, tmp_path / "reads")
+        reads = Reads(live, tmp_path / "reads", points // 2)
         runs = read_until_killed(reads, points, random.Random(seed))
         uri = reads.to_the_end()
         # One task goes on with the chain that several have read.
