@@ -38,25 +38,22 @@ def connection_type() -> dict[str, Any]:
                     "default": "keys",
                 },
             },
-            "security_token": {
-                "label": "Security token",
-                "description": "Of temporary keys.",
-                "schema": {"type": ["string", "null"], "format": "password"},
-            },
+            "security_token": _secret("Security token", "Of temporary keys."),
             "ca_file": _text(
                 "CA file",
                 "Authority of the server's certificate, where it is not a public one; certificates are "
                 "always verified.",
             ),
-            "proxy_url": {
-                "label": "Proxy",
-                "description": "HTTP proxy, such as http://proxy.example.org:3128.",
-                "schema": {"type": ["string", "null"], "format": "password"},
-            },
+            "proxy_url": _secret("Proxy", "HTTP proxy, such as http://proxy.example.org:3128."),
             "timeout_s": {
                 "label": "Time-out in seconds",
                 "description": "How long one answer is waited for; 60 when empty.",
                 "schema": {"type": ["number", "null"], "exclusiveMinimum": 0},
+            },
+            "retries": {
+                "label": "Retries",
+                "description": "How often a request that got no answer is repeated; 3 when empty.",
+                "schema": {"type": ["integer", "null"], "minimum": 0, "maximum": 10},
             },
             "bucket": _text(
                 "Bucket for the test", "What the button Test asks for, where the keys may not list all buckets."
@@ -67,3 +64,8 @@ def connection_type() -> dict[str, Any]:
 
 def _text(label: str, description: str) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": {"type": ["string", "null"]}}
+
+
+def _secret(label: str, description: str) -> dict[str, Any]:
+    schema = {"type": ["string", "null"], "format": "password"}
+    return {"label": label, "description": description, "schema": schema}

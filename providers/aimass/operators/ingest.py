@@ -36,7 +36,7 @@ class IngestOperator(StageOperator):
 
     Each run what is new in a table, every row exactly once::
 
-        orders = {"type": "mysql", "conn_id": "shop", "table": "orders", "cursor": ["id"]}
+        orders = {"type": "mysql", "conn_id": "shop", "table": "orders", "incremental": ["id"]}
         IngestOperator(task_id="orders", config={"name": "orders", "source": orders, "mode": "incremental"})
     """
 
