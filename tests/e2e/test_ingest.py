@@ -112,9 +112,13 @@ def test_the_button_test_of_a_connection(ingest: Ingest, mysql: MariaDb) -> None
     assert WRONG not in told
 
 
-def test_the_command_line_looks_at_a_source(ingest: Ingest, mysql: MariaDb) -> None:
-    insert(mysql, "seen", ROWS)
-    words = ["aimass", "source", "sample", "aimass_mysql", "table=seen", "--rows", "2", "--json"]
+@pytest.mark.parametrize("conn_type", ["aimass_mysql", "mysql"])
+def test_the_command_line_looks_at_a_source(ingest: Ingest, mysql: MariaDb, conn_type: str) -> None:
+    table, conn_id = f"seen_by_{conn_type}", f"looking_by_{conn_type}"
+    insert(mysql, table, ROWS)
+    extra = {"extra": '{"tls": "off"}'} if conn_type == "aimass_mysql" else {}
+    ingest.airflow.connect(conn_id, conn_type, **who(mysql), **extra)
+    words = ["aimass", "source", "sample", conn_id, f"table={table}", "--rows", "2", "--json"]
     done = subprocess.run(
         [sys.executable, "-m", "airflow", *words], env=ingest.home.environment(), capture_output=True, text=True,
         timeout=RUN_TIMEOUT_S, check=True,
