@@ -17,10 +17,13 @@ from aimass.core.deps import Deps, Runtime
 from aimass.core.endpoints.status import MetricSample, ModelSample
 from aimass.core.monitoring.events import AlertLog
 from aimass.core.monitoring.observations import observe
+from aimass.core.monitoring.result import MonitorResult
 from aimass.core.monitoring.rules import Watch
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry, promote
 from aimass.core.release.rollback import WHY
+from aimass.core.stages.base import Output, Stage
+from aimass.core.stages.monitor import MonitorConfig
 from aimass.core.testing.endpoints import MemoryEndpoint, MemoryEndpointSettings
 from aimass.core.testing.model_registry_contract import tiny_package
 from tests.ui.made import CHINESE, HOSTILE, MODEL, PROJECT, MadeRun
@@ -174,10 +177,30 @@ def test_a_log_that_was_changed_is_said(served: MemoryEndpoint, reader: TestClie
 def test_a_windows_report_can_do_no_harm(stored: MadeRun, history: None, reader: TestClient) -> None:
     answer = reader.get(f"{PAGE}/20261123T121100Z/report.html")
     assert answer.status_code == 200
-    assert answer.headers["content-security-policy"].startswith("sandbox;")
+    assert answer.headers["content-security-policy"].startswith("sandbox allow-downloads; default-src 'none';")
     for address in ("20261123T121100Z/model.onnx", "20261123T121100Z/evidently.html", "20261123T120000Z/report.html"):
         assert reader.get(f"{PAGE}/{address}").status_code == 404
     assert reader.get(f"{PAGE}/..%2f..%2fledger/report.html").status_code == 404
+
+
+def test_evidentlys_report_is_for_the_readers_own_disk(stored: MadeRun, made: MadeRun, reader: TestClient) -> None:
+    deps = deps_of(made)
+
+    def body(config: MonitorConfig, deps: Deps, output: Output) -> MonitorResult:
+        evidently = output.write_file("evidently.html", "<script>drawn()</script>")
+        [window] = watched(MODEL, PROJECT, ["calls"], story="1", uri=output.uri, evidently=evidently)
+        return window.model_copy(update={"start": config.start, "end": config.end})
+
+    stage = Stage("monitor", MonitorConfig, MonitorResult, code_version=0, body=body)
+    start = BEGIN - LENGTH
+    result = stage.run(MonitorConfig(model=MODEL, start=start, end=BEGIN), deps)
+    keep(deps, [result])
+    address = f"{PAGE}/{start:%Y%m%dT%H%M%SZ}/evidently.html"
+    assert f'href="{address}" download' in reader.get(PAGE).text
+    answer = reader.get(address)
+    assert (answer.status_code, answer.text) == (200, "<script>drawn()</script>")
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    assert answer.headers["content-security-policy"].startswith("sandbox ")
 
 
 def test_a_window_without_answers_is_neither_good_nor_bad(stored: MadeRun, reader: TestClient) -> None:

@@ -151,6 +151,7 @@ def monitor_config(watch: Watch) -> dict[str, Any]:
         "min_rows": watch.min_rows,
         "drift": watch.drift.model_dump(mode="json"),
         "quality": watch.quality.model_dump(mode="json"),
+        "evidently": watch.evidently,
     }
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from aimass.core.artifacts import Artifact
 from aimass.core.datasets import collect, open_dataset
 from aimass.core.deps import Deps
-from aimass.core.errors import MissingDependencyError, NotFoundError
+from aimass.core.errors import DataError, MissingDependencyError, NotFoundError
 from aimass.core.features.canonical import canonical, readable
 from aimass.core.monitoring.profile import Profile
 from aimass.core.release.base import Version
@@ -49,22 +49,31 @@ def evidently_page(reference: pl.DataFrame, window: pl.DataFrame) -> str:
     ------
     MissingDependencyError
         Evidently is not installed.
+    DataError
+        It cannot be imported beside what else is installed, or does not get along with the rows.
     """
     with warnings.catch_warnings():
         # It imports whatever is installed, and divides by the variance of constant columns.
         warnings.simplefilter("ignore")
         try:
-            from evidently import DataDefinition, Dataset, Report
-            from evidently.presets import DataDriftPreset
+            return _drift_page(reference, window)
         except ModuleNotFoundError as error:
             raise MissingDependencyError(error.name or "evidently", extra="airflow") from error
-        kinds = DataDefinition(
-            numerical_columns=[name for name, dtype in window.schema.items() if dtype.is_numeric()],
-            categorical_columns=[name for name, dtype in window.schema.items() if dtype in (pl.String, pl.Boolean)],
-        )
-        sides = [Dataset.from_pandas(side.to_pandas(), data_definition=kinds) for side in (window, reference)]
-        page: str = Report([DataDriftPreset()]).run(*sides).get_html_str(as_iframe=False)
-        return page
+        except Exception as error:
+            raise DataError(f"Evidently failed: {type(error).__name__}: {error}") from error
+
+
+def _drift_page(reference: pl.DataFrame, window: pl.DataFrame) -> str:
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.presets import DataDriftPreset
+
+    kinds = DataDefinition(
+        numerical_columns=[name for name, dtype in window.schema.items() if dtype.is_numeric()],
+        categorical_columns=[name for name, dtype in window.schema.items() if dtype in (pl.String, pl.Boolean)],
+    )
+    sides = [Dataset.from_pandas(side.to_pandas(), data_definition=kinds) for side in (window, reference)]
+    page: str = Report([DataDriftPreset()]).run(*sides).get_html_str(as_iframe=False)
+    return page
 
 
 def _step(rows: int) -> int:

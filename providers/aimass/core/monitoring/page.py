@@ -93,7 +93,7 @@ def _drift_tiles(result: MonitorResult) -> list[dict[str, Any]]:
     drift = result.drift
     if drift is None:
         return []
-    moved = drift.probability.drifted or drift.label.drifted
+    moved = drift.answers_drifted
     return [
         {
             "label": say("columns that drifted"),

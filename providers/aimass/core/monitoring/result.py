@@ -79,6 +79,16 @@ class Drift(_Document):
         """Names of the drifted raw columns."""
         return [column.column for column in self.columns if column.drifted]
 
+    @property
+    def answers_drifted(self) -> bool:
+        """Whether the probabilities or the labels drifted."""
+        return self.probability.drifted or self.label.drifted
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether a column or the answers drifted."""
+        return bool(self.drifted) or self.answers_drifted
+
 
 class QualityFigure(_Document):
     """A metric on labelled rows."""

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from aimass.core.errors import nearest_name
 from aimass.core.evaluation import METRICS as EVALUATION_METRICS
-from aimass.core.monitoring.settings import DriftSettings, QualitySettings
+from aimass.core.monitoring.settings import DriftSettings, Evidently, QualitySettings
 from aimass.core.release.base import ALIAS_PATTERN, NAME_PATTERN
 from aimass.core.settings import Settings
 
@@ -178,6 +178,11 @@ class Watch(Settings):
     min_rows: int = Field(default=200, ge=1, description="A window with fewer rows has no data.")
     drift: DriftSettings = Field(default_factory=DriftSettings, description="When a window counts as drifted.")
     quality: QualitySettings = Field(default_factory=QualitySettings, description="What is measured once labels come.")
+    evidently: Evidently = Field(
+        default="never",
+        description="When Evidently's report of a sample is made: never, where a column or the answers drifted "
+        "(alarm), or always; it takes some seconds of a processor.",
+    )
     pipeline: str | None = Field(
         default=None, description="The pipeline that `retrain` runs; the project's when empty."
     )

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from aimass.core.settings import Settings
+
+Evidently = Literal["never", "alarm", "always"]
+"""In which windows Evidently's report is made: where a column or the answers drifted is an alarm."""
 
 
 class DriftSettings(Settings):

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from aimass.core.backends import backend_of
 from aimass.core.deps import Deps
-from aimass.core.errors import NotFoundError
+from aimass.core.errors import DataError, MissingDependencyError, NotFoundError
 from aimass.core.evaluation import METRICS
 from aimass.core.monitoring.drift import compare, watched
 from aimass.core.monitoring.evidently_report import evidently_page, sample_of, training_sample
@@ -19,7 +19,7 @@ from aimass.core.monitoring.page import monitor_page
 from aimass.core.monitoring.profile import Profile
 from aimass.core.monitoring.quality import how_much_worse
 from aimass.core.monitoring.result import Drift, MonitorResult, Quality, window_uri
-from aimass.core.monitoring.settings import DriftSettings, QualitySettings
+from aimass.core.monitoring.settings import DriftSettings, Evidently, QualitySettings
 from aimass.core.monitoring.window import Span, Window
 from aimass.core.release import REGISTRIES
 from aimass.core.release.base import NAME_PATTERN
@@ -44,8 +44,10 @@ class MonitorConfig(StageConfig):
     min_rows: int = Field(default=200, ge=1, description="A window with fewer rows has no data: neither good nor bad.")
     drift: DriftSettings = Field(default_factory=DriftSettings, description="When the window counts as drifted.")
     quality: QualitySettings = Field(default_factory=QualitySettings, description="What is measured on labelled rows.")
-    evidently: bool = Field(
-        default=False, description="Whether Evidently's report of a sample is attached; it takes some seconds."
+    evidently: Evidently = Field(
+        default="never",
+        description="When Evidently's report of a sample is attached: never, where a column or the answers drifted "
+        "(alarm), or always; it takes some seconds of a processor.",
     )
     registry: dict[str, Any] = Field(
         default_factory=lambda: {"type": "mlflow"}, description="Where the model is registered: `type` and settings."
@@ -113,7 +115,7 @@ def _monitor(config: MonitorConfig, deps: Deps, output: Output) -> MonitorResult
         metrics=_figures(rows, drift, quality, version),
         warnings=warnings,
     )
-    if config.evidently and profiles:
+    if profiles and drift and _wants_evidently(config, drift):
         result = _attach_evidently(window, result, profiles[1], deps, output)
     report = write_report(output, lambda: monitor_page(result, profiles))
     result = result.model_copy(update={"report": report})
@@ -136,18 +138,22 @@ def _profiles(
     return reference, reference.window(pieces, raw)
 
 
+def _wants_evidently(config: MonitorConfig, drift: Drift) -> bool:
+    return config.evidently == "always" or (config.evidently == "alarm" and drift.is_alarm)
+
+
 def _attach_evidently(
     window: Window, result: MonitorResult, seen: Profile, deps: Deps, output: Output
 ) -> MonitorResult:
-    """Return `result` with Evidently's report, or with a warning where the training rows are gone."""
+    """Return `result` with Evidently's report; with a warning where it cannot be made: the window is judged without."""
     version = window.registered(result.version or "")
     assert version is not None, "its profile was read"
     try:
         reference = training_sample(version, seen, deps)
-    except NotFoundError as error:
+        pieces = window.pieces_of(version.version, reference.columns)
+        page = evidently_page(reference, sample_of(pieces, result.rows))
+    except (NotFoundError, MissingDependencyError, DataError) as error:
         return result.model_copy(update={"warnings": [*result.warnings, f"There is no Evidently report: {error}"]})
-    pieces = window.pieces_of(version.version, reference.columns)
-    page = evidently_page(reference, sample_of(pieces, result.rows))
     return result.model_copy(update={"evidently": output.write_file(EVIDENTLY, page)})
 
 
@@ -160,7 +166,7 @@ def _figures(rows: int, drift: Drift | None, quality: Quality | None, version: s
             "drifted_share": len(drift.drifted) / max(1, len(drift.columns)),
             "largest_effect": max((column.effect for column in drift.columns), default=0.0),
             "score_drift": drift.probability.effect,
-            "score_drifted": float(drift.probability.drifted or drift.label.drifted),
+            "score_drifted": float(drift.answers_drifted),
             "mean_probability": drift.probability.mean or 0.0,
             "positive_share": drift.label.mean or 0.0,
         }

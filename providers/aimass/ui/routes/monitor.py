@@ -30,6 +30,8 @@ from aimass.ui.watching import endpoints_of, watched
 SHOWN_WINDOWS = (60, 240, 1000)
 LISTED_WINDOWS = 30
 EVIDENTLY = "evidently.html"
+LINKING_POLICY = REPORT_POLICY.replace("sandbox;", "sandbox allow-downloads;")
+"""A window's report leads to Evidently's, which is downloaded: by a click, for nothing runs here either."""
 
 router = APIRouter(prefix="/models/{name}/monitor")
 
@@ -65,7 +67,7 @@ def report(name: str, start: str, file: str, reader: Reader) -> Response:
     """Answer a report of the window that begins at `start`, under a policy that lets it do nothing."""
     deps = deps_for(reader.get_name())
     window = _window(deps, _guarded(deps, name, reader), start)
-    headers = safe_headers(REPORT_POLICY)
+    headers = safe_headers(LINKING_POLICY)
     if file == EVIDENTLY:
         # It is made of scripts, which run nowhere in our pages: for the reader's own disk.
         headers["Content-Disposition"] = f'attachment; filename="{name}-{start}-{EVIDENTLY}"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -173,9 +174,24 @@ def test_answers_differ_where_the_columns_do(world: World) -> None:
     assert drift.probability.reference_rows == drift.label.reference_rows
 
 
+def test_evidently_rests_where_nothing_drifted(world: World) -> None:
+    found = world.monitor(0, evidently="alarm")
+    assert (found.evidently, found.warnings) == ("", [])
+
+
+def test_a_window_is_judged_without_evidently_where_it_is_not_installed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "evidently", None)
+    found = world.monitor(1, evidently="always")
+    assert found.drift is not None
+    assert found.evidently == ""
+    assert "airflow-provider-aimass[airflow]" in found.warnings[0]
+
+
 @pytest.mark.slow
 def test_evidently_reports_on_a_sample_beside_our_page(world: World) -> None:
-    found = world.monitor(1, evidently=True)
+    found = world.monitor(1, evidently="alarm")
     assert found.warnings == []
     assert b"Drift is detected for" in world.deps.store.read_bytes(found.evidently)
     assert "evidently.html" in world.deps.store.read_bytes(found.report).decode()

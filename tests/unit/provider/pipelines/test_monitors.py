@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
+from aimass.core.stages.monitor import STAGE
 from aimass.notifications.notifier import ModelNotifier
 from aimass.pipelines.actions import Watched, batch_predict_dag, improve_dag, retire_dag, rollback_dag
 from aimass.pipelines.load import PipelineError
@@ -43,8 +44,17 @@ def test_a_watch_file_becomes_a_dag_with_a_task_for_each_action(alerts: Path) ->
     assert dag.get_task("judge").downstream_task_ids == {"rollback", "retrain"}
     assert dag.get_task("retrain").trigger_dag_id == "aimass_improve"
     assert dag.get_task("monitor").config["min_rows"] == 200
+    assert dag.get_task("monitor").config["evidently"] == "never"
     assert dag.max_active_runs == 1
     assert dag.is_paused_upon_creation is False
+
+
+def test_a_watch_file_may_ask_for_evidentlys_report(alerts: Path) -> None:
+    (alerts / "late.yaml").write_text(f"{WATCH}evidently: alarm\n")
+    config = dags(alerts)["aimass_monitor_late"].get_task("monitor").config
+    assert config["evidently"] == "alarm"
+    window = {"start": "2026-04-01T12:00:00Z", "end": "2026-04-01T13:00:00Z"}
+    assert STAGE.parse({**config, **window}).evidently == "alarm"
 
 
 @pytest.mark.parametrize(
@@ -55,6 +65,7 @@ def test_a_watch_file_becomes_a_dag_with_a_task_for_each_action(alerts: Path) ->
         (WATCH.replace('"@hourly"', '"every hour"'), "schedule", "neither a cron expression"),
         (WATCH.replace("smtp", "pigeon"), "notify.0", "pigeon"),
         (WATCH.replace("modl: late", ""), "", ""),
+        (f"{WATCH}evidently: true\n", "evidently", "'never', 'alarm' or 'always'"),
         ("rules: []\nmodle: late\n", "modle", "did you mean 'model'"),
         ("- a list\n", "", "expected a mapping"),
     ],
