@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from aimass.core.monitoring.events import AlertLog
 from aimass.core.monitoring.observations import observe
 from aimass.core.monitoring.result import MonitorResult
 from aimass.core.monitoring.rules import Watch
+from aimass.core.monitoring.samples import keep_samples, samples_folder
 from aimass.core.release.ledger import Ledger
 from aimass.core.release.promotion import open_registry, promote
 from aimass.core.release.rollback import WHY
@@ -64,6 +65,20 @@ def history(made: MadeRun) -> None:
     release = made.results["release", -1]
     fields = {"uri": release["uri"], "report": release["report"]}
     keep(deps_of(made), watched(MODEL, PROJECT, [HOSTILE, CHINESE, "calls"], **fields))
+
+
+@pytest.fixture
+def measured(made: MadeRun, history: None) -> Iterator[str]:
+    """What the server measured over the twelve windows, but for the two in which it was down; the folder it lies in."""
+    deps = deps_of(made)
+    own = {"requests": 120, "errors": 6, "rows": 120, "p50_ms": 0.7, "p99_ms": 4.0}
+    figures = {"interval_s": 10, "server_id": "one", "cpu_share": 0.25, "rss_bytes": 90 << 20, "models": {MODEL: own}}
+    places = [place for place in range(1, 73) if not 24 < place <= 36]
+    samples = [MetricSample.model_validate({"at": BEGIN + place * LENGTH / 6, **figures}) for place in places]
+    keep_samples(deps.store, PROJECT, MODEL, samples)
+    folder = samples_folder(deps.store, PROJECT, MODEL)
+    yield folder
+    deps.store.delete(folder)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +146,42 @@ def test_a_server_that_is_down_is_said_and_the_rest_is_shown(
     finally:
         served.server.down = False
     assert "does not answer" in page
+    assert "Drift by column" in page
+
+
+def test_what_was_measured_is_plotted_while_the_server_is_down(
+    served: MemoryEndpoint, measured: str, reader: TestClient
+) -> None:
+    served.server.down = True
+    try:
+        pages = {language: reader.get(PAGE, params={"lang": language}).text for language in ("en", "zh")}
+    finally:
+        served.server.down = False
+    page = pages["en"].partition("Run metrics")[2]
+    titles = ("Requests per second", "Latency in ms", "Rows that wait", "Processors in use", "Memory in MiB", "Disk")
+    for title in titles:
+        assert f"<figcaption>{title}" in page
+    for said in ("answered 12", "errors 0.6", "99th percentile 4", "processors 0.25", "memory 90"):
+        assert f" UTC: {said}</title>" in page
+    answered = re.search(r'aria-label="Requests per second:.*?<path class="line blue" d="([^"]*)"', page)
+    assert answered is not None
+    assert answered[1].count("M") == 2, "the time in which it was down is not drawn over"
+    assert "运行指标" in pages["zh"]
+    assert "每秒请求数" in pages["zh"]
+
+
+def test_where_nothing_was_measured_it_is_said(served: MemoryEndpoint, reader: TestClient, judged: str) -> None:
+    assert "No run metrics were kept in these windows" in reader.get(f"/aimass/models/{judged}/monitor").text
+
+
+def test_measurements_that_cannot_be_read_are_said_and_the_rest_is_shown(
+    made: MadeRun, served: MemoryEndpoint, measured: str, reader: TestClient
+) -> None:
+    store = deps_of(made).store
+    [name] = store.list(measured)
+    store.publish(f"{measured}/{name}", b"[")
+    page = reader.get(PAGE).text
+    assert f"{name} does not hold samples" in page
     assert "Drift by column" in page
 
 

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from aimass.core.deps import Deps
+from aimass.core.errors import AimassError
 from aimass.core.monitoring.result import ColumnDrift, MonitorResult
+from aimass.core.monitoring.samples import coarse_samples
 from aimass.core.release.ledger import AliasMove
-from aimass.ui.curves import Curve, Mark, curves
+from aimass.ui.curves import MOST_DOTS, Curve, Mark, curves
 from aimass.ui.languages import translations
-from aimass.ui.live import Panel
+from aimass.ui.live import Panel, panels
 from aimass.ui.model_plots import titled
 
 TONES = ("blue", "orange", "green", "purple", "red")
 MOST_HEAT_WINDOWS = 60
+MOST_SERVERS = 8
 
 
 class HeatLine(NamedTuple):
@@ -28,6 +32,28 @@ class HeatLine(NamedTuple):
     def drifted(self) -> int:
         """In how many windows it drifted."""
         return sum(cell is not None and cell.drifted for cell in self.cells)
+
+
+class RunMetrics(NamedTuple):
+    """What servers measured over the windows, as the store has it.
+
+    Attributes
+    ----------
+    servers : list of (str, list of Panel)
+        Each server with its figures; those that measured last come first.
+    left_out : int
+        Number of further servers.
+    askings, read : int
+        How often servers were asked, and how many of these askings were read.
+    broken : str
+        Why it cannot be told; empty where it can.
+    """
+
+    servers: list[tuple[str, list[Panel]]]
+    left_out: int = 0
+    askings: int = 0
+    read: int = 0
+    broken: str = ""
 
 
 def marks_of(moves: Sequence[AliasMove], alias: str, words: gettext.NullTranslations) -> list[Mark]:
@@ -123,6 +149,25 @@ def answer_panels(
         ),
         drawn(_("Answers in the window"), *counted),
     ]
+
+
+def run_metrics(
+    deps: Deps, windows: Sequence[MonitorResult], marks: Sequence[Mark], words: gettext.NullTranslations
+) -> RunMetrics:
+    """Return figures of what the servers measured over `windows`; no server is asked."""
+    span = _span(windows)
+    if span is None:
+        return RunMetrics([])
+    since, until = span
+    project, model = windows[-1].project, windows[-1].model
+    try:
+        # As many points as can be hovered to read their values.
+        found = coarse_samples(deps.store, project, model, since=since, until=until, points=MOST_DOTS)
+    except AimassError as error:
+        return RunMetrics([], broken=str(error))
+    servers = sorted(found.servers.items(), key=lambda item: (-item[1][-1].at.timestamp(), item[0]))
+    shown = [(name, panels(own, model, words, span=span, marks=marks)) for name, own in servers[:MOST_SERVERS]]
+    return RunMetrics(shown, len(servers) - len(shown), found.askings, found.read)
 
 
 def heat(windows: Sequence[MonitorResult]) -> list[HeatLine]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gettext
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from statistics import median
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -13,12 +15,14 @@ from markupsafe import Markup
 from aimass.core.endpoints.status import MetricSample, ModelSample, ServedModel, ServerStatus
 from aimass.core.errors import AimassError
 from aimass.hooks.serving import ServingHook
-from aimass.ui.curves import Curve, curves
+from aimass.ui.curves import Curve, Mark, Point, curves
 from aimass.ui.patience import patiently
 
 PATIENCE_S = 4.0
 SHOWN = timedelta(minutes=30)
 MEBIBYTE = 1 << 20
+LONGEST_STEP = 3.0
+"""Times the usual step: where two samples are further apart, nobody measured in between."""
 
 
 @dataclass(frozen=True)
@@ -71,18 +75,36 @@ def ask(conn_id: str, now: datetime) -> LiveServer:
         return LiveServer(conn_id, error=str(error))
 
 
-def panels(samples: Sequence[MetricSample], model: str, words: gettext.NullTranslations) -> list[Panel]:
-    """Return what `samples` of one server show of a model, and of the server's workers."""
+def panels(
+    samples: Sequence[MetricSample], model: str, words: gettext.NullTranslations, *,
+    span: tuple[datetime, datetime] | None = None, marks: Sequence[Mark] = (),
+) -> list[Panel]:  # fmt: skip
+    """Return what `samples` of one server show of a model, and of the server's workers.
+
+    Parameters
+    ----------
+    samples : sequence of MetricSample
+        Oldest first.
+    model : str
+        Name of the model.
+    words : NullTranslations
+        The reader's language.
+    span : tuple of datetime, optional
+        The time that is shown; that of the samples when empty.
+    marks : sequence of Mark, optional
+        What happened meanwhile.
+    """
     if not samples:
         return []
     _ = words.gettext
     own = [(sample, sample.models.get(model, ModelSample())) for sample in samples]
-
-    span = samples[0].at, samples[-1].at
+    shown = span or (samples[0].at, samples[-1].at)
+    longest = LONGEST_STEP * _usual_step(samples)
 
     def drawn(title: str, *items: Curve) -> Panel:
         legend = [(item.name, item.tone) for item in items] if len(items) > 1 else []
-        return Panel(title, curves(items, title=title, floor=0, span=span), legend)
+        parted = [replace(item, points=_interrupted(item.points, longest)) for item in items]
+        return Panel(title, curves(parted, title=title, marks=marks, floor=0, span=shown), legend)
 
     def per_second(counts: Sequence[float]) -> list[tuple[datetime, float | None]]:
         return [(one.at, count / one.interval_s) for one, count in zip(samples, counts, strict=True) if one.interval_s]
@@ -107,3 +129,18 @@ def panels(samples: Sequence[MetricSample], model: str, words: gettext.NullTrans
             Curve(_("written"), per_second([one.write_bytes / MEBIBYTE for one in samples]), tone="orange"),
         ),
     ]
+
+
+def _usual_step(samples: Sequence[MetricSample]) -> timedelta:
+    steps_s = [(after.at - before.at).total_seconds() for before, after in itertools.pairwise(samples)]
+    return timedelta(seconds=median(steps_s) if steps_s else 0)
+
+
+def _interrupted(points: Sequence[Point], longest: timedelta) -> list[Point]:
+    """Return `points` with a break wherever two are more than `longest` apart: no line is drawn over it."""
+    found: list[Point] = []
+    for at, value in points:
+        if found and at - found[-1][0] > longest:
+            found.append((found[-1][0] + longest, None))
+        found.append((at, value))
+    return found

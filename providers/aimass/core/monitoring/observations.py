@@ -9,9 +9,10 @@ from datetime import datetime
 from pydantic import Field
 
 from aimass.core import settings
-from aimass.core.endpoints.status import MetricSample, ModelSample, ServerStatus
-from aimass.core.monitoring.result import MonitorResult
+from aimass.core.endpoints.status import MetricSample, ServerStatus
+from aimass.core.monitoring.result import MonitorResult, Serving
 from aimass.core.monitoring.rules import COLUMN_PREFIX
+from aimass.core.monitoring.samples import serving_of
 
 
 class Observation(settings.Settings):
@@ -40,8 +41,8 @@ def observe(
     servers : mapping of str to ServerStatus or None, optional
         What each server says of itself now; None for one that is not ready or does not answer.
     """
-    found = [(sample, sample.models[result.model]) for sample in samples if result.model in sample.models]
-    metrics = {**result.metrics, **_columns(result), **_served(found), **_servers(result.model, servers or {})}
+    served = _served(serving_of(samples, result.model))
+    metrics = {**result.metrics, **_columns(result), **served, **_servers(result.model, servers or {})}
     return Observation(
         start=result.start,
         end=result.end,
@@ -56,26 +57,12 @@ def _columns(result: MonitorResult) -> dict[str, float]:
     return {COLUMN_PREFIX + column.column: column.effect if column.drifted else 0.0 for column in columns}
 
 
-def _served(found: Sequence[tuple[MetricSample, ModelSample]]) -> dict[str, float]:
-    """Return the figures of a window's samples; none where there is no sample: nothing is known then."""
-    if not found:
+def _served(serving: Serving | None) -> dict[str, float]:
+    """Return the figures of what servers measured; none where there is no sample: nothing is known then."""
+    if serving is None:
         return {}
-    requests = sum(model.requests for _, model in found)
-    errors = sum(model.errors for _, model in found)
-    asked = requests + errors
-    latencies = {
-        name: max((value for _, model in found if (value := getattr(model, name)) is not None), default=None)
-        for name in ("p50_ms", "p99_ms")
-    }
-    return {
-        "requests": float(requests),
-        **({"error_rate": errors / asked} if asked else {}),
-        **{name: value for name, value in latencies.items() if value is not None},
-        **{name: max(float(getattr(sample, name)) for sample, _ in found) for name in _SERVER_FIGURES},
-    }
-
-
-_SERVER_FIGURES = ("cpu_share", "rss_bytes", "queue_rows")
+    figures = {**serving.model_dump(exclude={"servers", "errors"}), "error_rate": serving.error_rate}
+    return {name: float(value) for name, value in figures.items() if value is not None}
 
 
 def _servers(model: str, servers: Mapping[str, ServerStatus | None]) -> dict[str, float]:

@@ -9,9 +9,9 @@ import numpy as np
 from aimass.core.evaluation import METRICS
 from aimass.core.monitoring.log import PROBABILITY
 from aimass.core.monitoring.profile import Profile
-from aimass.core.monitoring.result import ColumnDrift, MonitorResult, VersionQuality
+from aimass.core.monitoring.result import ColumnDrift, MonitorResult, Serving, VersionQuality
 from aimass.core.monitoring.sketches import Floats, Sketch, TextSketch
-from aimass.core.reports import number, percent, render, short
+from aimass.core.reports import number, percent, render, short, size
 from aimass.core.reports.pairs import Side, bar_pair, curve_pair
 from aimass.core.texts import say
 
@@ -62,6 +62,7 @@ def monitor_page(result: MonitorResult, profiles: tuple[Profile, Profile] | None
         ),
         result=result,
         tiles=_tiles(result),
+        serving=_serving_tiles(result.serving) if result.serving else [],
         answers=[_line(column) for column in answers],
         columns=[_line(column) for column in columns[:MOST_COLUMNS]],
         left_out=max(0, len(columns) - MOST_COLUMNS),
@@ -136,6 +137,31 @@ def _quality_tiles(result: MonitorResult) -> list[dict[str, Any]]:
             ),
         }
     ]
+
+
+def _serving_tiles(serving: Serving) -> list[dict[str, Any]]:
+    worst = say("Of the window's measurements the worst, as rules see it.")
+    return [
+        {
+            "label": say("requests"),
+            "value": number(serving.requests),
+            "hint": say("Answered in this window. Number of servers: {servers}.", servers=serving.servers),
+        },
+        {
+            "label": say("errors"),
+            "value": percent(serving.error_rate),
+            "tone": "warning" if serving.errors else "",
+            "hint": say("{errors:,} requests were answered with an error.", errors=serving.errors),
+        },
+        {"label": say("median latency"), "value": _milliseconds(serving.p50_ms), "hint": worst},
+        {"label": say("99th percentile of the latency"), "value": _milliseconds(serving.p99_ms), "hint": worst},
+        {"label": say("processors in use"), "value": number(serving.cpu_share, 2), "hint": worst},
+        {"label": say("memory"), "value": size(serving.rss_bytes), "hint": worst},
+    ]
+
+
+def _milliseconds(value: float | None) -> str:
+    return f"{number(value, 3)} ms" if value is not None else number(None)
 
 
 def _line(column: ColumnDrift) -> dict[str, Any]:

@@ -125,6 +125,25 @@ class Quality(_Document):
         return next((each for each in self.versions if each.version == version), None)
 
 
+class Serving(_Document):
+    """What the servers of a model measured in the window, as far as they were asked."""
+
+    servers: int = Field(description="Number of servers that served the model.")
+    requests: int = Field(description="Requests answered, over all servers.")
+    errors: int = Field(description="Requests answered with an error, besides.")
+    p50_ms: float | None = Field(default=None, description="Median latency in ms; of the samples the worst.")
+    p99_ms: float | None = Field(default=None, description="99th percentile of the latency in ms; likewise the worst.")
+    cpu_share: float = Field(description="CPU seconds per second of a server's workers; of the samples the worst.")
+    rss_bytes: int = Field(description="Resident memory of a server's workers; of the samples the worst.")
+    queue_rows: int = Field(description="Rows that waited; of the samples the worst.")
+
+    @property
+    def error_rate(self) -> float | None:
+        """Share of the requests that were answered with an error; None where there was no request."""
+        asked = self.requests + self.errors
+        return self.errors / asked if asked else None
+
+
 class MonitorResult(StageResult):
     """What is known about a model in one window."""
 
@@ -141,6 +160,7 @@ class MonitorResult(StageResult):
     no_data: bool = Field(description="Whether there were too few rows to judge: neither good nor bad.")
     drift: Drift | None = Field(default=None, description="None without data, or where the version has no profile.")
     quality: Quality | None = Field(default=None, description="None where no label became known.")
+    serving: Serving | None = Field(default=None, description="None where no server was asked, or none served it.")
     metrics: dict[str, float] = Field(
         default_factory=dict,
         description="What rules look at: rows, drifted_columns, drifted_share, largest_effect, score_drift, "

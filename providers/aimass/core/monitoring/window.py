@@ -32,7 +32,8 @@ from aimass.core.monitoring.log import (
 )
 from aimass.core.monitoring.profile import PROFILE_FILE, Profile
 from aimass.core.monitoring.quality import KNOWN_AT, TRUTH, Released, assess
-from aimass.core.monitoring.result import Quality
+from aimass.core.monitoring.result import Quality, Serving
+from aimass.core.monitoring.samples import read_samples, serving_of
 from aimass.core.monitoring.settings import QualitySettings
 from aimass.core.release.base import METRICS_TAG, ModelRegistry, Version
 from aimass.core.storage import text_digest
@@ -60,12 +61,19 @@ class Span:
         """Return the segments of the window, or of one that starts `back` earlier."""
         return segments(deps.store, deps.project, self.model, self.start - back, self.end, what=what)
 
+    def serving(self, deps: Deps) -> Serving | None:
+        """Return what the servers measured in the window, as far as they were asked; None where nothing is known."""
+        samples = read_samples(deps.store, deps.project, self.model, since=self.start, until=self.end)
+        return serving_of(samples, self.model)
+
     def position(self, deps: Deps) -> dict[str, str]:
-        """Return how the log of the window stands: other segments, another position."""
-        return {
+        """Return how the log of the window stands: other segments or other measurements, another position."""
+        logged = {
             what: text_digest([segment.content for segment in self.segments(deps, what=what)])
             for what in (PREDICTIONS, LABELS)
         }
+        serving = self.serving(deps)
+        return {**logged, "serving": text_digest(serving.model_dump() if serving else None)}
 
 
 class Window:

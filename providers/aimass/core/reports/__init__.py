@@ -35,7 +35,7 @@ Colours (`BLUE`, `ORANGE`, …, `INK`, `SOFT`, `LINE`) are names: the page decid
 from __future__ import annotations
 
 from aimass.core.reports.bars import Bar, bars
-from aimass.core.reports.page import PART_NAMES, number, percent, render, report_name, short, write_report
+from aimass.core.reports.page import PART_NAMES, number, percent, render, report_name, short, size, write_report
 from aimass.core.reports.plots import (
     BLUE,
     CARD,
@@ -64,6 +64,7 @@ __all__ = [
     "number",
     "percent",
     "short",
+    "size",
     "PART_NAMES",
     "BLUE",
     "ORANGE",

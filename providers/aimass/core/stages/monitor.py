@@ -112,6 +112,7 @@ def _monitor(config: MonitorConfig, deps: Deps, output: Output) -> MonitorResult
         no_data=rows < config.min_rows,
         drift=drift,
         quality=quality,
+        serving=config.span.serving(deps),
         metrics=_figures(rows, drift, quality, version),
         warnings=warnings,
     )
@@ -188,7 +189,7 @@ STAGE = Stage(
     name="monitor",
     config=MonitorConfig,
     result=MonitorResult,
-    code_version=1,
+    code_version=2,
     body=_monitor,
     position=lambda config, deps: config.span.position(deps),
     modules=("polars", "sklearn.metrics", "mlflow", "aimass.core.reports"),

@@ -16,7 +16,7 @@ from aimass.core.release.base import RegisteredModel
 from aimass.core.reports.page import report_name
 from aimass.core.texts import LANGUAGES
 from aimass.pipelines.forms import dag_of_project
-from aimass.ui.history import answer_panels, heat, marks_of, quality_panels
+from aimass.ui.history import answer_panels, heat, marks_of, quality_panels, run_metrics
 from aimass.ui.languages import translations
 from aimass.ui.live import ask, panels
 from aimass.ui.model_plots import titled
@@ -52,6 +52,7 @@ def monitor(request: Request, name: str, reader: Reader, windows: int = SHOWN_WI
         windows=shown, listed=shown[: -LISTED_WINDOWS - 1 : -1], heat=heat(shown),
         titled=partial(titled, language=language), report_name=report_name(language),
         quality=quality_panels(shown, marks, language), answers=answer_panels(shown, marks, words),
+        measured=run_metrics(deps, shown, marks, words),
     )  # fmt: skip
 
 

@@ -14,11 +14,13 @@ import pytest
 
 from aimass.core.artifacts import Artifact
 from aimass.core.deps import Deps
+from aimass.core.endpoints.status import MetricSample, ModelSample
 from aimass.core.errors import ConfigError, NotFoundError, SchemaMismatchError
 from aimass.core.features.canonical import readable
 from aimass.core.features.graph import FeatureGraph
 from aimass.core.monitoring import log
 from aimass.core.monitoring.result import MonitorResult, read_windows
+from aimass.core.monitoring.samples import keep_samples
 from tests.releasing import make_release, raw_rows, run
 from tests.searching import make_deps
 from tests.unit.core.monitoring.logged import NOON, labels, predictions, publish_segment
@@ -187,6 +189,29 @@ def test_a_window_is_judged_without_evidently_where_it_is_not_installed(
     assert found.drift is not None
     assert found.evidently == ""
     assert "airflow-provider-aimass[airflow]" in found.warnings[0]
+
+
+def test_the_report_tells_what_the_servers_measured_in_the_window(world: World) -> None:
+    before = world.monitor(40)
+    assert before.serving is None
+    assert "99th percentile of the latency" not in world.deps.store.read_bytes(before.report).decode()
+    own = ModelSample(requests=1_234, errors=66, p50_ms=0.7, p99_ms=41.5)
+    outside = ModelSample(requests=9, p99_ms=999.0)
+    samples = [
+        MetricSample(at=NOON + HOUR * hours, interval_s=10, server_id="one", rss_bytes=90 << 20, models={"late": model})
+        for hours, model in ((40.0, outside), (40.5, own), (41.5, outside))
+    ]
+    keep_samples(world.deps.store, world.deps.project, "late", samples)
+    found = world.monitor(40)
+    assert not found.reused
+    assert found.serving is not None
+    assert (found.serving.requests, found.serving.p99_ms) == (1_234, 41.5)
+    report = world.deps.store.read_bytes(found.report).decode()
+    for figure in ("1,234", "5.1 %", "0.7 ms", "41.5 ms", "90 MB"):
+        assert figure in report
+    chinese = world.deps.store.read_bytes(found.report.replace("report.html", "report.zh.html")).decode()
+    assert "延迟的第 99 百分位" in chinese
+    assert world.monitor(40).reused
 
 
 @pytest.mark.slow
