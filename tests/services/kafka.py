@@ -7,9 +7,8 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from confluent_kafka import KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AclBinding, AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from tests.services.proxy import Proxy
-from tests.services.server import free_port, running
+from tests.services.server import free_port, running, until
 
 JARS = Path(__file__).resolve().parents[2] / ".tools/services/kafka/jars"
 USER, PASSWORD = "reader", "Reader-Secret-9"
@@ -142,7 +141,7 @@ class Kafka:
     def delete(self, topic: str) -> None:
         """Delete a topic; return when it is gone."""
         _answer(self.admin().delete_topics([topic]))
-        _until(lambda: topic not in self.admin().list_topics(timeout=ANSWER_TIMEOUT_S).topics)
+        until(lambda: topic not in self.admin().list_topics(timeout=ANSWER_TIMEOUT_S).topics)
 
     def configure(self, topic: str, **config: str) -> None:
         """Change settings of a topic."""
@@ -193,7 +192,7 @@ class Kafka:
             found = self.admin().list_topics(topic, timeout=ANSWER_TIMEOUT_S).topics[topic].partitions
             return len(found) == partitions and all(each.leader > 0 for each in found.values())
 
-        _until(is_there)
+        until(is_there)
 
 
 @contextlib.contextmanager
@@ -223,10 +222,3 @@ def _java(*arguments: str) -> list[str]:
 def _answer(futures: Mapping[Any, Any]) -> None:
     for future in futures.values():
         future.result(ANSWER_TIMEOUT_S)
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + ANSWER_TIMEOUT_S
-    while not holds():
-        assert time.monotonic() < deadline, "Kafka did not do it in time"
-        time.sleep(0.05)

@@ -22,6 +22,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def until(holds: Callable[[], bool], *, timeout_s: float = STOP_TIMEOUT_S) -> None:
+    """Return as soon as `holds` does; fail where that takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        assert time.monotonic() < deadline, f"did not come true in {timeout_s:g} s"
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def running(command: Sequence[str], *, log: Path, is_ready: Callable[[], bool]) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` in a process group of its own until the block ends; yield when `is_ready` says so."""

@@ -9,7 +9,9 @@ import signal
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import polars as pl
 import pyarrow as pa
@@ -35,6 +37,8 @@ from aimass.core.testing.sources import (
 )
 from tests.integration.file_sources import FRAME, FormatsContract, NewFilesContract, parquet
 from tests.integration.hdfs.conftest import Folder
+from tests.integration.peak_memory import growth_bytes
+from tests.services.hadoop import Hadoop
 from tests.services.proxy import proxy
 
 pytestmark = [pytest.mark.integration("hdfs"), pytest.mark.xdist_group("hdfs")]
@@ -256,6 +260,20 @@ def test_ingest_publishes_files_of_hdfs(folder: Folder) -> None:
     assert result.rows == 600
 
 
+def test_no_secret_is_published(server: Hadoop, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = Folder(f"/tests/{uuid4().hex[:8]}", server, "webhdfs", tmp_path)
+    folder.put({"1.csv": FRAME.write_csv().encode()})
+    # A NameNode without Kerberos asks for no password, and takes one.
+    deps = folder.deps(password="hunter2-s3cr3t")
+    with caplog.at_level(logging.DEBUG):
+        config = IngestConfig(name="rows", source={"type": "hdfs", "path": f"{folder.path}/1.csv"})
+        assert ingest.run(config, deps).rows == 300
+    written = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
+    assert folder.path.encode() in written
+    assert b"hunter2-s3cr3t" not in written
+    assert "hunter2-s3cr3t" not in caplog.text
+
+
 def test_a_data_node_is_killed_while_it_is_read(both: list[Folder]) -> None:
     """The connections are cut in the middle of a block, for the dead program's machine closes them.
 
@@ -290,3 +308,12 @@ def test_safe_mode_is_told(both: list[Folder]) -> None:
                 client.delete(f"{folder.path}/x.csv")
     finally:
         both[0].server.admin("-safemode", "leave")
+
+
+def test_four_times_as_much_takes_no_more_memory(folder: Folder) -> None:
+    rows = b"%s\n" % (b"x" * 1_000) * 48_000
+    folder.put({"less.csv": b"s\n" + rows, "more.csv": b"s\n" + 4 * rows})
+    less, more = ({"type": "hdfs", "path": f"{folder.path}/{name}.csv"} for name in ("less", "more"))
+    grown, read = growth_bytes(folder.deps(), less, more)
+    assert read > 190_000_000
+    assert grown < 64 << 20

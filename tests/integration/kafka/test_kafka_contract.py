@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -20,6 +21,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from aimass.core.errors import EmptyDataError
 from aimass.core.sources.base import Source
 from aimass.core.sources.kafka import messages
+from aimass.core.stages import ingest
+from aimass.core.stages.ingest import IngestConfig
 from aimass.core.testing.sources import (
     IncrementalSourceContract,
     SourceContract,
@@ -27,6 +30,7 @@ from aimass.core.testing.sources import (
     peak_buffered_bytes,
 )
 from tests.integration.kafka.conftest import MARKS, Open, rejects_of, rows_of
+from tests.integration.peak_memory import growth_bytes
 from tests.services.kafka import PASSWORD, USER, Kafka
 
 pytestmark = MARKS
@@ -259,8 +263,8 @@ def test_both_libraries_read_alike(kafka: Kafka, topic: str, open_source: Open) 
 
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256"])
-def test_no_secret_in_positions_or_logs(
-    kafka: Kafka, topic: str, open_source: Open, mechanism: str, caplog: pytest.LogCaptureFixture
+def test_no_secret_in_positions_logs_or_datasets(
+    kafka: Kafka, topic: str, open_source: Open, mechanism: str, caplog: pytest.LogCaptureFixture, tmp_path: Path
 ) -> None:
     kafka.create(topic)
     kafka.write(topic, spelled({"a": 1}))
@@ -269,4 +273,18 @@ def test_no_secret_in_positions_or_logs(
         source = open_source(connection={**login, "security_protocol": "SASL_PLAINTEXT"})
         position = source.position()
         assert rows_of(source, position).num_rows == 1
+        document = {"type": "kafka", "topics": [topic], "engine": source.settings.engine}
+        assert ingest.run(IngestConfig(name="t", source=document), source._deps).rows == 1
+    written = b"".join(path.read_bytes() for path in (tmp_path / "store").rglob("*") if path.is_file())
+    assert topic.encode() in written
+    assert PASSWORD.encode() not in written
     assert PASSWORD not in json.dumps(position) + caplog.text + repr(source._connection)
+
+
+def test_four_times_as_much_takes_no_more_memory(kafka: Kafka, topic: str, engine: str, open_source: Open) -> None:
+    kafka.create(topic)
+    kafka.write(topic, [json.dumps({"s": "x" * 10_000}).encode()] * 16_000)
+    document = {"type": "kafka", "topics": [topic], "engine": engine, "sample_rows": 10}
+    grown, read = growth_bytes(open_source()._deps, {**document, "max_messages": 4_000}, document)
+    assert read > 160_000_000
+    assert grown < 48 << 20

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from aimass.core.sources.mysql import reading
+from aimass.core.sources.mysql import readers, reading
 from aimass.core.sources.mysql.source import MySqlSource
 from aimass.core.testing.sources import (
     IncrementalSourceContract,
@@ -18,7 +18,9 @@ from aimass.core.testing.sources import (
     peak_buffered_bytes,
 )
 from tests.integration.mysql.conftest import Open
+from tests.integration.peak_memory import growth_bytes
 from tests.services.mariadb import MariaDb
+from tests.services.server import until
 
 pytestmark = [pytest.mark.integration("mysql"), pytest.mark.xdist_group("mysql")]
 
@@ -165,7 +167,18 @@ def test_read_bounded_memory_and_cancel(server: MariaDb, table: str, open_source
     server.run(f"INSERT INTO {table} SELECT seq, REPEAT('x', 200) FROM seq_1_to_20000")
     source = open_source(table=table)
     assert peak_buffered_bytes(source, source.position()) < 1 << 20  # of 4 MB, in ranges of 256 rows
+
+
+@pytest.mark.parametrize("engine", ["connectorx", "connector"])
+def test_read_that_is_stopped_leaves_no_session(
+    server: MariaDb, table: str, open_source: Open, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "IDLE_S", 0.1)
+    server.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, text VARCHAR(200))")
+    server.run(f"INSERT INTO {table} SELECT seq, REPEAT('x', 200) FROM seq_1_to_20000")
+    source = open_source(table=table, engine=engine)
     check_cancel(source, source.position())
+    until(lambda: server.run("SHOW STATUS LIKE 'Threads_connected'")[0][1] == "1")
 
 
 @pytest.mark.parametrize("settings", [{}, {"consistency": "snapshot"}, {"key": ["id"]}])
@@ -207,3 +220,20 @@ def test_partitions_cut_a_position(server: MariaDb, table: str, open_source: Ope
     estimate = source.estimate(position)
     assert estimate is not None
     assert 1000 < estimate < 9000
+
+
+@pytest.mark.parametrize("engine", ["connectorx", "connector"])
+def test_read_four_times_as_much_takes_no_more_memory(
+    server: MariaDb, table: str, open_source: Open, engine: str
+) -> None:
+    server.run(f"CREATE TABLE {table} (id INT PRIMARY KEY, text TEXT)")
+    server.run(f"INSERT INTO {table} SELECT seq, REPEAT('x', 5000) FROM seq_1_to_16000")
+    document = {"type": "mysql", "table": table, "engine": engine}
+    grown, read = growth_bytes(
+        open_source(table=table)._deps,
+        {**document, "where": "id <= 4000"},
+        document,
+        sizes={"aimass.core.sources.mysql.reading:ROWS_PER_RANGE": 256},
+    )
+    assert read > 80_000_000
+    assert grown < 24 << 20
