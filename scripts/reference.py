@@ -24,6 +24,7 @@ from aimass.core.sources import SOURCES
 from aimass.core.splitting import SPLITTERS
 from aimass.core.stages import STAGES
 from aimass.pipelines.model import Pipeline
+from aimass.serving.config import ServeConfig
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 FAMILIES: tuple[Registry[Any], ...] = (SOURCES, SPLITTERS, CLEANING, FEATURES, MODELS, SEARCHES, COMPUTES)
@@ -57,6 +58,10 @@ def lines() -> Iterator[str]:
     yield from table(Watch)
     yield "### Rule\n"
     yield from table(Rule)
+    yield "## Inference server\n"
+    yield "Options of `airflow aimass serve` and `python -m aimass.serving`, and keys of its `--config` file. On the"
+    yield "command line `_` becomes `-`, and a list is written with commas.\n"
+    yield from table(ServeConfig)
     for name in STAGES.names():
         stage = STAGES.load(name)
         yield f"## Stage `{name}`\n"

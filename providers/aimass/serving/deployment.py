@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,6 +23,9 @@ from aimass.serving.inventory import FIRST_RETRY_S, Inventory, Key, Record
 from aimass.serving.state import Loaded, ModelEntry, Preparation, Table, VersionRef
 from aimass.serving.trial import Trial
 from aimass.serving.watcher import Watcher
+
+if TYPE_CHECKING:
+    from aimass.serving.vitals import Vitals
 
 LOAD_TIMEOUT_S = 300.0
 MOST_UNKNOWN = 100
@@ -43,9 +47,13 @@ class Deployment:
         Where files come to lie.
     watcher : Watcher
         Where files come from.
+    vitals : Vitals
+        Counts loads.
     """
 
-    def __init__(self, config: ServeConfig, generation: Generation, cache: Cache, watcher: Watcher) -> None:
+    def __init__(
+        self, config: ServeConfig, generation: Generation, cache: Cache, watcher: Watcher, vitals: Vitals
+    ) -> None:
         self.desired = Table()
         self.table = Table(not_ready="The models are not loaded yet")
         self.inventory = Inventory(config)
@@ -55,6 +63,7 @@ class Deployment:
         self._generation = generation
         self._cache = cache
         self._watcher = watcher
+        self._vitals = vitals
         self._trial = Trial(config)
         self._evicted: set[str] = set()
         self._unknown: dict[Key, float] = {}
@@ -109,6 +118,8 @@ class Deployment:
             ref = await self._reference(name, number, wanted)
             if ref.state == "archived":
                 raise NotFoundError(f"Version {number} of {name!r} is archived", hint="Ask for another version")
+            if not self.inventory.is_ready(name, number):
+                self._vitals.waited(name)
             try:
                 await self._have(name, number, ref, asked_for=version is not None)
             except AimassError as error:
@@ -230,6 +241,7 @@ class Deployment:
             await self._load(name, version, record)
         except AimassError as error:
             record.fail(error)
+            self._vitals.load_failed(name)
             raise
 
     async def _load(self, name: str, version: str, record: Record) -> None:
@@ -253,7 +265,9 @@ class Deployment:
             await self.fleet.ask_all("unload", (name, [version]))
             raise
         record.succeed(datetime.now(UTC))
-        log.info("loaded %s version %s in %.2f s", name, version, time.monotonic() - started)
+        took_s = time.monotonic() - started
+        self._vitals.loaded(name, took_s)
+        log.info("loaded %s version %s in %.2f s", name, version, took_s)
 
     async def _make_room(self, name: str, new: Record) -> None:
         """Take the least recently used models out of memory until `new` fits into the budget."""
@@ -278,6 +292,7 @@ class Deployment:
                 await self._replace(name, msgspec.structs.replace(entry, versions={}))
             await self._drop(name, list(self.inventory.of(name)))
             self._evicted.add(name)
+        self._vitals.evicted(name)
 
     async def _replace(self, name: str, entry: ModelEntry | None) -> None:
         """Switch to a table with another entry for the model, unless it is as it was."""

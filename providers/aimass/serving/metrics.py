@@ -94,11 +94,11 @@ class Metrics:
 
     def __init__(self, folder: str = "") -> None:
         self._folder = folder
-        self._registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._errors: Count[tuple[str, str, str]] = Count()
         self._told: dict[Any, Any] = {}
-        registry = self._registry
+        registry = self.registry
         self._requests = Counter(
             "aimass_requests", "Requests answered.", ["model", "version", "protocol", "token"], registry=registry
         )
@@ -174,7 +174,7 @@ class Metrics:
     def text(self) -> bytes:
         """Return the metrics of all workers in Prometheus' text format."""
         if not self._folder:
-            return generate_latest(self._registry)
+            return generate_latest(self.registry)
         everyone = CollectorRegistry()
         MultiProcessCollector(everyone, path=self._folder)  # type: ignore[no-untyped-call]
         return generate_latest(everyone)

@@ -115,7 +115,6 @@ class Supervisor:
         config = self.config
         self.generation = Generation.make()
         self.cache = Cache(config.cache_dir, safe_name(config.name))
-        self.deployment = Deployment(config, self.generation, self.cache, self._watcher)
         self.samples = Samples(config.name, SAMPLE_S)
         self._journals = config.cache_dir / "journals" / safe_name(config.name)
         self.labels: JournalFile | None = None
@@ -132,6 +131,7 @@ class Supervisor:
         from aimass.serving.vitals import Vitals
 
         self._vitals = Vitals()
+        self.deployment = Deployment(config, self.generation, self.cache, self._watcher, self._vitals)
         self.control = Control(self)
         self.fleet = Fleet(listeners, (self.generation.descriptor,), self.control.answer, self._bring_up, self._ended)
         self.deployment.fleet = self.fleet

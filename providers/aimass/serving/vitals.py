@@ -8,18 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import mark_process_dead
 
 if TYPE_CHECKING:
     from aimass.serving.inventory import Record
 
 
+LOAD_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Upper ends of the buckets of loads, in seconds."""
+
+
 class Vitals:
-    """The gauges of one server; read with those of its workers."""
+    """The metrics of one server; read with those of its workers."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"aimass_{name}", text, labels, registry=registry, multiprocess_mode="mostrecent")
@@ -31,9 +35,38 @@ class Vitals:
         self._dropped = gauge("log_dropped_rows", "Predictions that found no room in the log.")
         self._alarm = gauge("model_alarm", "1 where the server does not serve what the registry asks for.", "model")
         self._memory = gauge("version_memory_bytes", "What a version is counted with, per worker.", "model", "version")
+        self._loads = Counter("aimass_loads", "Versions loaded into memory.", ["model", "outcome"], registry=registry)
+        self._load_s = Histogram(
+            "aimass_load_seconds",
+            "From the wish for a version to its being warm in every worker.",
+            ["model"],
+            buckets=LOAD_S,
+            registry=registry,
+        )
+        self._evictions = Counter("aimass_evictions", "Models that made room for others.", ["model"], registry=registry)
+        self._misses = Counter(
+            "aimass_load_waits", "Times that a worker's requests waited for a load.", ["model"], registry=registry
+        )
 
         self._models: set[str] = set()
         self._versions: set[tuple[str, str]] = set()
+
+    def loaded(self, model: str, took_s: float) -> None:
+        """Count a version that came into memory."""
+        self._loads.labels(model, "loaded").inc()
+        self._load_s.labels(model).observe(took_s)
+
+    def load_failed(self, model: str) -> None:
+        """Count a version that could not be loaded."""
+        self._loads.labels(model, "failed").inc()
+
+    def evicted(self, model: str) -> None:
+        """Count a model that made room."""
+        self._evictions.labels(model).inc()
+
+    def waited(self, model: str) -> None:
+        """Count requests that found their version not in memory."""
+        self._misses.labels(model).inc()
 
     def tell_log(self, *, unsealed_bytes: int, dropped_rows: int) -> None:
         """Tell how the prediction log does."""

@@ -210,3 +210,9 @@ def test_the_least_recently_used_model_makes_room_unless_it_is_pinned(tmp_path: 
             assert versions(server, name) == ["1"]
         assert versions(server, "c") == []
         assert server.predict("a").status_code == 200
+        text = server.http.get("/metrics").text
+        for name, count in (("b", 2), ("c", 1)):
+            assert f'aimass_loads_total{{model="{name}",outcome="loaded"}} {count}.0' in text
+            assert f'aimass_load_seconds_count{{model="{name}"}} {count}.0' in text
+            assert f'aimass_load_waits_total{{model="{name}"}} {count}.0' in text
+            assert f'aimass_evictions_total{{model="{name}"}} 1.0' in text
