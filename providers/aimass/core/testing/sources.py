@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import pairwise
@@ -20,6 +21,8 @@ from aimass.core.sources.rejects import SCHEMA as REJECTS
 
 if TYPE_CHECKING:
     from aimass.core.deps import Deps
+
+THREADS_END_S = 20.0
 
 
 class MemoryTable:
@@ -283,10 +286,17 @@ def check_resume(source: Source, position: Any) -> None:
 
 
 def check_cancel(source: Source, position: Any) -> None:
-    """Stop reading after the first batch, as a stopped task does; then read it all."""
+    """Stop reading after the first batch, as a stopped task does: its threads end, and all can be read afterwards."""
+    before = set(threading.enumerate())
     reading = source.read(position)
     next(reading)
     cast("Generator[SourceBatch]", reading).close()
+    for thread in set(threading.enumerate()) - before:
+        if thread.name.startswith("Dummy-"):
+            # A library's own, which called Python once and belongs to its pool.
+            continue
+        thread.join(THREADS_END_S)
+        assert not thread.is_alive(), f"the thread {thread.name} outlives the read"
     assert _all_rows(source, position).num_rows
 
 
