@@ -15,6 +15,7 @@ SLOW_GROUPS := integration browser e2e crash packaging
 GROUPS := $(FAST_GROUPS) $(SLOW_GROUPS)
 WORKERS ?= 2
 N ?= 1000
+FUZZ_EXAMPLES ?= 300
 PYTEST := $(PY) -m pytest
 PYTEST_ARGS ?=
 
@@ -91,6 +92,10 @@ test-%: ## one group of tests, such as test-unit
 .PHONY: chaos
 chaos: env-services ## N=1000 seeded kills a test instead of the 60, or 40 of a source, of test-all
 	@AIMASS_CRASH_POINTS=$(N) $(PYTEST) --timeout=0 tests/crash $(PYTEST_ARGS)
+
+.PHONY: fuzz
+fuzz: env ## the fuzz tests of the inference server for longer: FUZZ_EXAMPLES=300 instead of 60
+	@AIMASS_FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(PYTEST) --timeout=0 tests/unit/serving/test_fuzz_rest.py tests/unit/serving/test_fuzz_tensors.py $(PYTEST_ARGS)
 
 # --- check -------------------------------------------------------------------------------------------------------
 

@@ -166,3 +166,51 @@ def test_a_run_that_fails_fails_its_requests_only(asked: Asked) -> None:
     assert asked.predict(ROW).status_code == 200
     assert asked.predict(*ROWS[:20]).status_code == 200
     assert asked.engine.queued_rows() == {"late": 0}
+
+
+class Clock:
+    """An event loop whose timers ring when the test says so."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.timers: list[tuple[float, Any]] = []
+        self._loop = loop
+
+    def call_later(self, delay: float, what: Any) -> None:
+        self.timers.append((delay, what))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+def test_requests_of_a_busy_model_wait_for_company_no_longer_than_the_option_says(tmp_path: Path) -> None:
+    asked = Asked(batch_wait_ms=5.0, max_batch_rows=8, workers=256)
+    asked.table.put(load(tmp_path))
+    loaded = asked.table.resolve("late").loaded
+
+    async def ask() -> None:
+        await ask_each(asked, ROWS[:1])
+        assert loaded.batcher is not None
+        clock = Clock(asyncio.get_running_loop())
+        loaded.batcher._loop = clock  # type: ignore[assignment]
+        await ask_each(asked, ROWS[:1])
+        assert clock.timers == []  # alone
+        held = Held(loaded)
+        held.go.set()
+        loaded.batcher._is_crowded = True
+        first = asyncio.create_task(ask_each(asked, ROWS[:1]))
+        while not clock.timers:
+            await asyncio.sleep(0.001)
+        second = asyncio.create_task(ask_each(asked, ROWS[1:2]))
+        while asked.engine.queued_rows()["late"] < 2:
+            await asyncio.sleep(0.001)
+        ((delay, ring),) = clock.timers  # the second waits as long as the first does, and no longer
+        assert delay == 0.005
+        assert held.sizes == []
+        ring()
+        await asyncio.gather(first, second)
+        assert held.sizes == [2]
+
+    try:
+        asked.run(ask())
+    finally:
+        asked.close()

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from aimass.core.errors import CorruptDataError
+from aimass.core.errors import CorruptDataError, StorageFullError
 from aimass.core.storage import file_digest
 from aimass.serving.cache import SPARE_VERSIONS, Cache
 from aimass.serving.state import ModelEntry, Table, VersionRef
+from aimass.serving.watcher import FILES
 from tests.services.folder_registry import COLUMNS, write_model
 
 
@@ -77,3 +79,13 @@ def test_the_table_comes_back_and_a_broken_one_is_none(tmp_path: Path) -> None:
     assert Cache(tmp_path / "cache", "other").load_table() is None
     (tmp_path / "cache" / "s.table.json").write_text('{"models": 7}')
     assert cache.load_table() is None
+
+
+def test_a_version_that_finds_no_room_leaves_nothing_behind(tmp_path: Path) -> None:
+    def fetch(folder: Path) -> None:
+        (folder / FILES[0]).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(StorageFullError, match="fetching a version"):
+        Cache(tmp_path, "s").obtain("a" * 64, fetch)
+    assert list((tmp_path / "models").iterdir()) == []
