@@ -19,7 +19,7 @@ import polars as pl
 from aimass.core.deps import Deps, Runtime
 from aimass.core.release.promotion import open_registry, promote
 from aimass.core.testing.endpoints_contract import served_package
-from tests.unit.core.monitoring.logged import predictions, publish_segment
+from tests.unit.core.monitoring.logged import labels, predictions, publish_segment
 
 MODEL = "late"
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -27,7 +27,7 @@ ROWS = 40
 
 
 def build(folder: Path) -> Deps:
-    """Release three versions, and log an hour of answers for each of six hours."""
+    """Release three versions, and log answers for each of six hours; half of them turn out wrong at once."""
     deps = Deps.from_runtime(Runtime(store=os.environ["AIRFLOW__AIMASS__STORE"], project="shop"))
     registry = open_registry({"type": "mlflow"}, deps)
     for run, bias in enumerate((0.25, 0.5, 0.75)):
@@ -37,6 +37,8 @@ def build(folder: Path) -> Deps:
     for hour in range(6):
         answered = predictions(raw, [0.75] * ROWS, version="3", start=NOON + timedelta(hours=hour))
         publish_segment(deps, MODEL, answered, what="predictions", version="3")
+        known = labels(answered, [0, 1] * (ROWS // 2), delay=timedelta(minutes=1))
+        publish_segment(deps, MODEL, known, what="labels")
     return deps
 
 

@@ -22,8 +22,9 @@ model: late
 schedule: null
 min_rows: 10
 settle_s: 0
+quality: {metrics: [accuracy], min_labels: 20}
 rules:
-  - {name: too_many, metric: rows, above: 10, k: 2, n: 3, level: 4, action: rollback, why: a test}
+  - {name: half_wrong, metric: accuracy_high, below: 0.8, k: 2, n: 3, level: 4, action: rollback, why: a test}
   - {name: unknown, metric: auc, below: 0.5, k: 2, n: 3, action: retire, no_data_k: 2}
 """
 MONITOR = f"aimass_monitor_{MODEL}"
@@ -103,7 +104,7 @@ def test_one_bad_window_changes_nothing(told: dict[str, Any]) -> None:
 def test_k_of_n_bad_windows_order_a_rollback_once(told: dict[str, Any], window: str) -> None:
     found = told[window]
     (order,) = found["results"]["judge"]["orders"]
-    assert (order["action"], order["version"], order["rules"]) == ("rollback", "3", ["too_many"])
+    assert (order["action"], order["version"], order["rules"]) == ("rollback", "3", ["half_wrong"])
     assert order["evidence"] == found["results"]["monitor"]["uri"]
     # Judged again it orders the same run, which is there already.
     assert found["states"]["rollback"] == ("success" if window == "second window" else "skipped")

@@ -254,9 +254,33 @@ def test_evidentlys_report_is_for_the_readers_own_disk(stored: MadeRun, made: Ma
     assert answer.headers["content-security-policy"].startswith("sandbox ")
 
 
-def test_a_window_without_answers_is_neither_good_nor_bad(stored: MadeRun, reader: TestClient) -> None:
-    quiet = watched("quiet", PROJECT, ["calls"], story="-")
-    assert quiet[0].no_data
+@pytest.fixture(scope="module")
+def quiet(made: MadeRun, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model with bad answers in two windows, and none in the windows after; a rule for each kind of metric."""
+    name = "quiet"
+    deps = deps_of(made)
+    open_registry({"type": "mlflow"}, deps).register(tiny_package(tmp_path_factory.mktemp(name), name, 0.25))
+    windows = watched(name, PROJECT, ["calls"], story="xx---")
+    keep(deps, windows)
+    rules = [
+        {"name": "worse", "metric": "auc"} | RULE,
+        {"name": "moved", "metric": "score_drift", "above": 1, "k": 3},
+    ]
+    watch = Watch.model_validate({"model": name, "window_minutes": 1, "rules": rules})
+    for window in windows:
+        AlertLog(deps, PROJECT, name).judge(watch, observe(window))
+    return name
+
+
+def test_a_window_without_answers_is_neither_good_nor_bad(
+    served: MemoryEndpoint, reader: TestClient, quiet: str
+) -> None:
+    page = reader.get(f"/aimass/models/{quiet}/monitor").text
+    assert "neither good nor bad, and no rule acts on it" in page
+    for rule in ("worse", "moved"):
+        assert re.search(rf"tag warning.*{rule}: no data", page)
+        assert f"{rule}: no data about" in page
+    assert '<span class="tag">no data</span>' in page
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

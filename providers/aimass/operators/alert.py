@@ -89,7 +89,7 @@ class AlertOperator(EngineOperator):
 
         result = MonitorResult.model_validate(self.window)
         samples = read_samples(deps.store, self.project, watch.model, since=result.start, until=result.end)
-        return observe(result, samples, self._statuses(watch.endpoints))
+        return observe(result, samples, self._statuses(watch.endpoints), min_rows=watch.min_rows)
 
     def _statuses(self, conn_ids: Sequence[str]) -> dict[str, ServerStatus | None]:
         """Return what each server says of itself; None where it is not ready, or says nothing."""

@@ -2,8 +2,9 @@
 
 A rule is *ok*, *firing* (an incident is open) or *without data*. It fires where the newest window is bad and k of the
 last n are; the incident closes after `clear_k` good windows, one after the other. A window without data is neither
-good nor bad: it never opens an incident and never closes one, and having none for `no_data_k` windows is told. Another
-version under the alias begins anew: its windows say nothing about the one before.
+good nor bad: it never opens an incident and never closes one, and having none for `no_data_k` windows is told;
+windows that nobody judged count as such. Another version under the alias begins anew: its windows say nothing about the
+one before.
 
 The same window judged twice changes nothing; an action is ordered once per incident, and rests for a while after that.
 """
@@ -29,11 +30,8 @@ from aimass.core.monitoring.judgement import (
 )
 from aimass.core.monitoring.log import stamp
 from aimass.core.monitoring.observations import Observation
-from aimass.core.monitoring.rules import Action, Rule, Watch
+from aimass.core.monitoring.rules import TELLING, Rule, Watch
 from aimass.core.texts import Text, say
-
-TELLING: tuple[Action, ...] = ("notify", "page")
-"""Actions that tell people, and do nothing else."""
 
 MAX_LINES = 10
 """How many events a notice tells one by one."""
@@ -50,7 +48,8 @@ def judge_window(watch: Watch, state: WatchState, seen: Observation) -> Judgemen
     acted = dict(state.acted)
     rules = {}
     for rule in watch.rules:
-        before = begun.get(rule.name, RuleState())
+        before, missed = _catch_up(rule, begun.get(rule.name, RuleState()), seen, watch)
+        events += missed
         if changed:
             events += _superseded(rule, before, seen)
             before = RuleState(blind=before.blind, told_blind=before.told_blind)
@@ -76,14 +75,30 @@ class _Step(NamedTuple):
     events: list[Event]
 
 
+def _catch_up(rule: Rule, before: RuleState, seen: Observation, watch: Watch) -> _Step:
+    """Return where `rule` stands after the windows that nobody judged, such as those of a paused monitor.
+
+    They are known by the gap; a schedule that leaves windows out on purpose never has two in a row, and misses none.
+    """
+    last = [each.start for each in before.recent[-2:]]
+    if len(last) < 2 or last[1] - last[0] > 1.5 * watch.window:
+        return _Step(before, [])
+    missed = round((seen.start - last[1]) / watch.window) - 1
+    if missed < 1:
+        return _Step(before, [])
+    return _blind(rule, before.model_copy(update={"blind": before.blind + missed}), seen)
+
+
 def _step(rule: Rule, before: RuleState, seen: Observation, watch: Watch) -> _Step:
     """Return where `rule` stands after the window, and what happened."""
     value = seen.metrics.get(rule.metric)
     verdict = _verdict(rule, value)
     # A window of which nothing was judged takes no place: what is older than n windows of time is forgotten.
-    oldest = seen.start - rule.n * watch.window
-    kept = [each for each in before.recent if each.start > oldest][-(rule.n - 1) :] if rule.n > 1 else []
+    length = max(rule.n, 2)
+    oldest = seen.start - length * watch.window
+    kept = [each for each in before.recent if each.start > oldest][-(length - 1) :]
     recent = [*kept, WindowVerdict(start=seen.start, verdict=verdict)]
+    bad = sum(each.verdict == "bad" for each in recent[-rule.n :])
     if verdict == "no_data":
         return _blind(rule, before.model_copy(update={"recent": recent, "blind": before.blind + 1}), seen)
     events = []
@@ -91,7 +106,7 @@ def _step(rule: Rule, before: RuleState, seen: Observation, watch: Watch) -> _St
         events.append(_event(rule, "data_back", seen, say("{rule}: there is data again", rule=rule.name), before))
     good = before.good + 1 if verdict == "good" else 0
     after = before.model_copy(update={"recent": recent, "good": good, "blind": 0, "told_blind": False})
-    if not after.incident and verdict == "bad" and sum(each.verdict == "bad" for each in recent) >= rule.k:
+    if not after.incident and verdict == "bad" and bad >= rule.k:
         after = after.model_copy(update={"incident": f"{rule.name}-{stamp(seen.start)}", "level": rule.level})
         return _Step(after, [*events, _event(rule, "fired", seen, _fired(rule, seen), after)])
     if after.incident and good >= rule.clear_k:
@@ -129,7 +144,7 @@ def _event(rule: Rule, kind: EventKind, seen: Observation, said: Text, state: Ru
         level=rule.level,
         start=seen.start,
         version=seen.version,
-        value=seen.metrics.get(rule.metric),
+        value=None if kind == "no_data" else seen.metrics.get(rule.metric),
         incident=state.incident,
         action=rule.action if kind == "fired" else "notify",
         told=rule.no_data == "notify" if kind in ("no_data", "data_back") else True,

@@ -28,9 +28,9 @@ class RuleState(settings.Settings):
 
     incident: str = Field(default="", description="Name of the open incident; empty where there is none.")
     level: int = Field(default=0, description="Its level.")
-    recent: list[WindowVerdict] = Field(default=[], description="The newest windows, at most n, oldest first.")
+    recent: list[WindowVerdict] = Field(default=[], description="The newest windows, at most n (or 2), oldest first.")
     good: int = Field(default=0, description="Good windows one after the other, up to now.")
-    blind: int = Field(default=0, description="Windows without data one after the other, up to now.")
+    blind: int = Field(default=0, description="Windows without data, or not judged, one after the other, up to now.")
     told_blind: bool = Field(default=False, description="Whether it was told that there is no data.")
 
     @property

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from aimass.core import settings
 from aimass.core.endpoints.status import MetricSample, ServerStatus
+from aimass.core.monitoring.figures import quality_figures, volume_figures
 from aimass.core.monitoring.result import MonitorResult, Serving
 from aimass.core.monitoring.rules import COLUMN_PREFIX
 from aimass.core.monitoring.samples import serving_of
@@ -29,6 +30,8 @@ def observe(
     result: MonitorResult,
     samples: Sequence[MetricSample] = (),
     servers: Mapping[str, ServerStatus | None] | None = None,
+    *,
+    min_rows: int = 1,
 ) -> Observation:
     """Return what rules look at.
 
@@ -40,9 +43,11 @@ def observe(
         What the servers measured in it.
     servers : mapping of str to ServerStatus or None, optional
         What each server says of itself now; None for one that is not ready or does not answer.
+    min_rows : int
+        Rows answered, or refused, without which nothing is said of latency and errors.
     """
-    served = _served(serving_of(samples, result.model))
-    metrics = {**result.metrics, **_columns(result), **served, **_servers(result.model, servers or {})}
+    served = _served(serving_of(samples, result.model), min_rows)
+    metrics = {**_judged(result), **served, **_servers(result.model, servers or {})}
     return Observation(
         start=result.start,
         end=result.end,
@@ -52,16 +57,28 @@ def observe(
     )
 
 
+def _judged(result: MonitorResult) -> dict[str, float]:
+    """Return the monitor's figures; of a window with too few rows only those that rows do not stand behind."""
+    if result.no_data:
+        return volume_figures(result.rows, result.quality) | quality_figures(result.quality, result.version)
+    return {**result.metrics, **_columns(result)}
+
+
 def _columns(result: MonitorResult) -> dict[str, float]:
     columns = result.drift.columns if result.drift is not None else []
     return {COLUMN_PREFIX + column.column: column.effect if column.drifted else 0.0 for column in columns}
 
 
-def _served(serving: Serving | None) -> dict[str, float]:
-    """Return the figures of what servers measured; none where there is no sample: nothing is known then."""
+def _served(serving: Serving | None, min_rows: int) -> dict[str, float]:
+    """Return the figures of what servers measured; none where there is no sample: nothing is known then.
+
+    Latency and errors are those of many rows or requests, or unknown.
+    """
     if serving is None:
         return {}
-    figures = {**serving.model_dump(exclude={"servers", "errors"}), "error_rate": serving.error_rate}
+    figures = {**serving.model_dump(exclude={"servers", "errors", "rows"}), "error_rate": serving.error_rate}
+    if serving.errors + max(serving.requests, serving.rows) < min_rows:
+        figures = {name: value for name, value in figures.items() if name not in ("p50_ms", "p99_ms", "error_rate")}
     return {name: float(value) for name, value in figures.items() if value is not None}
 
 

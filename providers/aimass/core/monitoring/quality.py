@@ -74,14 +74,6 @@ def assess(
     )
 
 
-def how_much_worse(figure: QualityFigure) -> float | None:
-    """Return by how much a metric is worse than at release, below 0 where it is better; None where that is unknown."""
-    if figure.at_release is None:
-        return None
-    worse = figure.at_release - figure.value
-    return worse if METRICS.load(figure.metric).greater_is_better else -worse
-
-
 def _figure(name: str, scored: Scored, at_release: Mapping[str, float], seed: int) -> QualityFigure:
     metric = METRICS.load(name)()
     value = metric(scored)

@@ -131,6 +131,7 @@ class Serving(_Document):
     servers: int = Field(description="Number of servers that served the model.")
     requests: int = Field(description="Requests answered, over all servers.")
     errors: int = Field(description="Requests answered with an error, besides.")
+    rows: int = Field(default=0, description="Rows scored.")
     p50_ms: float | None = Field(default=None, description="Median latency in ms; of the samples the worst.")
     p99_ms: float | None = Field(default=None, description="99th percentile of the latency in ms; likewise the worst.")
     cpu_share: float = Field(description="CPU seconds per second of a server's workers; of the samples the worst.")
@@ -157,7 +158,10 @@ class MonitorResult(StageResult):
     rows: int = Field(description="Logged rows of the judged version in the window.")
     rows_by_version: dict[str, int] = Field(description="Logged rows in the window by version.")
     dropped_rows: int = Field(default=0, description="Rows that the servers could not log.")
-    no_data: bool = Field(description="Whether there were too few rows to judge: neither good nor bad.")
+    no_data: bool = Field(
+        description="Whether there were too few rows to say anything of drift: neither good nor bad. Quality goes by "
+        "labels, which may be enough all the same."
+    )
     drift: Drift | None = Field(default=None, description="None without data, or where the version has no profile.")
     quality: Quality | None = Field(default=None, description="None where no label became known.")
     serving: Serving | None = Field(default=None, description="None where no server was asked, or none served it.")

@@ -18,6 +18,9 @@ from aimass.core.settings import Settings
 Action = Literal["notify", "page", "retrain", "rollback", "retire"]
 """What a rule does once per incident; all but the first two start a DAG."""
 
+TELLING: tuple[Action, ...] = ("notify", "page")
+"""Actions that tell people, and do nothing else."""
+
 RULE_PATTERN = r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 
 WINDOW_METRICS = {
@@ -47,6 +50,9 @@ SERVING_METRICS = {
     "servers_behind": "servers that do not serve what the registry asks for",
 }
 """What the servers say of a window."""
+
+VOLUME_METRICS = ("rows", "labels", "label_delay_s", "requests")
+"""How much came: however little, every window has them, and they say nothing of the model."""
 
 QUALITY_SUFFIXES = ("", "_low", "_high", "_loss")
 
@@ -86,10 +92,14 @@ class Rule(Settings):
         description="What is done once per incident: notify and page tell people; the others start a DAG, and tell.",
     )
     no_data: Literal["notify", "ignore"] = Field(
-        default="notify", description="Whether people are told when windows have no data; it is always logged."
+        default="notify",
+        description="Whether people are told when the metric has no data; it is always logged.",
     )
     no_data_k: int = Field(
-        default=3, ge=1, le=100, description="How many windows without data, one after the other, are told of."
+        default=3,
+        ge=1,
+        le=100,
+        description="After how many windows without data, one after the other; those not judged count.",
     )
     cooldown_minutes: float = Field(
         default=1440,
@@ -120,6 +130,9 @@ class Rule(Settings):
             raise ValueError(f"rule {self.name!r}: {self.k} of {self.n} windows can never be bad; set n to k or more")
         if self.action in ("rollback", "retire") and self.k < 2:
             raise ValueError(f"rule {self.name!r}: one window is no reason for {self.action}; set k to 2 or more")
+        if self.metric in VOLUME_METRICS and self.action not in TELLING:
+            told = f"{self.metric} says how much came, not how good the model is"
+            raise ValueError(f"rule {self.name!r}: {told}; its action may be notify or page, not {self.action}")
         return self
 
     @property
@@ -175,7 +188,11 @@ class Watch(Settings):
         description="How long after a window's end its last rows are waited for, in s: the servers' log_flush_s, and a "
         "little more.",
     )
-    min_rows: int = Field(default=200, ge=1, description="A window with fewer rows has no data.")
+    min_rows: int = Field(
+        default=200,
+        ge=1,
+        description="With fewer rows there is no data about drift, latency and errors; quality goes by labels.",
+    )
     drift: DriftSettings = Field(default_factory=DriftSettings, description="When a window counts as drifted.")
     quality: QualitySettings = Field(default_factory=QualitySettings, description="What is measured once labels come.")
     evidently: Evidently = Field(

@@ -135,6 +135,7 @@ def serving_of(samples: Sequence[MetricSample], model: str) -> Serving | None:
         servers=len({sample.server_id for sample, _ in found}),
         requests=sum(own.requests for _, own in found),
         errors=sum(own.errors for _, own in found),
+        rows=sum(own.rows for _, own in found),
         p50_ms=_worst([own.p50_ms for _, own in found]),
         p99_ms=_worst([own.p99_ms for _, own in found]),
         cpu_share=max(sample.cpu_share for sample, _ in found),

@@ -14,11 +14,11 @@ from aimass.core.errors import DataError, MissingDependencyError, NotFoundError
 from aimass.core.evaluation import METRICS
 from aimass.core.monitoring.drift import compare, watched
 from aimass.core.monitoring.evidently_report import evidently_page, sample_of, training_sample
+from aimass.core.monitoring.figures import window_figures
 from aimass.core.monitoring.log import LABEL, PROBABILITY
 from aimass.core.monitoring.page import monitor_page
 from aimass.core.monitoring.profile import Profile
-from aimass.core.monitoring.quality import how_much_worse
-from aimass.core.monitoring.result import Drift, MonitorResult, Quality, window_uri
+from aimass.core.monitoring.result import Drift, MonitorResult, window_uri
 from aimass.core.monitoring.settings import DriftSettings, Evidently, QualitySettings
 from aimass.core.monitoring.window import Span, Window
 from aimass.core.release import REGISTRIES
@@ -41,7 +41,11 @@ class MonitorConfig(StageConfig):
     )
     start: datetime = Field(description="Start of the window; UTC where no offset is given.")
     end: datetime = Field(description="End of the window, which is outside it.")
-    min_rows: int = Field(default=200, ge=1, description="A window with fewer rows has no data: neither good nor bad.")
+    min_rows: int = Field(
+        default=200,
+        ge=1,
+        description="With fewer rows there is no data about drift: neither good nor bad.",
+    )
     drift: DriftSettings = Field(default_factory=DriftSettings, description="When the window counts as drifted.")
     quality: QualitySettings = Field(default_factory=QualitySettings, description="What is measured on labelled rows.")
     evidently: Evidently = Field(
@@ -113,7 +117,7 @@ def _monitor(config: MonitorConfig, deps: Deps, output: Output) -> MonitorResult
         drift=drift,
         quality=quality,
         serving=config.span.serving(deps),
-        metrics=_figures(rows, drift, quality, version),
+        metrics=window_figures(rows, drift, quality, version),
         warnings=warnings,
     )
     if profiles and drift and _wants_evidently(config, drift):
@@ -156,33 +160,6 @@ def _attach_evidently(
     except (NotFoundError, MissingDependencyError, DataError) as error:
         return result.model_copy(update={"warnings": [*result.warnings, f"There is no Evidently report: {error}"]})
     return result.model_copy(update={"evidently": output.write_file(EVIDENTLY, page)})
-
-
-def _figures(rows: int, drift: Drift | None, quality: Quality | None, version: str | None) -> dict[str, float]:
-    """Return what rules look at; what is not known has no figure."""
-    found: dict[str, float] = {"rows": rows}
-    if drift is not None:
-        found |= {
-            "drifted_columns": len(drift.drifted),
-            "drifted_share": len(drift.drifted) / max(1, len(drift.columns)),
-            "largest_effect": max((column.effect for column in drift.columns), default=0.0),
-            "score_drift": drift.probability.effect,
-            "score_drifted": float(drift.answers_drifted),
-            "mean_probability": drift.probability.mean or 0.0,
-            "positive_share": drift.label.mean or 0.0,
-        }
-    if quality is None:
-        return found
-    found["labels"] = quality.labels
-    if quality.delay_p50_s is not None:
-        found["label_delay_s"] = quality.delay_p50_s
-    judged = quality.of(version)
-    for figure in judged.figures if judged else ():
-        name, worse = figure.metric, how_much_worse(figure)
-        found |= {name: figure.value, f"{name}_low": figure.low, f"{name}_high": figure.high}
-        if worse is not None:
-            found[f"{name}_loss"] = worse
-    return found
 
 
 STAGE = Stage(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -76,6 +77,43 @@ def test_a_gap_in_time_makes_bad_windows_strangers() -> None:
     walk.walk(BAD)
     walk.skip(5)
     assert walk.walk(BAD) == []
+
+
+@pytest.mark.parametrize("rule", [{}, {"k": 1, "n": 1, "action": "notify"}])
+def test_windows_that_nobody_judged_are_told_when_somebody_looks_again(rule: dict[str, Any]) -> None:
+    walk = Walk(watch({"no_data_k": 3, **rule}))
+    walk.walk(GOOD, GOOD)
+    walk.skip(2)
+    assert walk.walk(GOOD, GOOD) == []
+    walk.skip(3)
+    assert walk.walk(GOOD, GOOD) == ["no_data", "data_back"]
+    told = walk.events[0]
+    assert str(told.said) == "drift: no data about score_drift in 3 windows; that is neither good nor bad"
+    assert (told.value, told.told, walk.orders) == (None, True, [])
+
+
+def test_windows_that_nobody_judged_and_windows_without_data_are_one_silence() -> None:
+    walk = Walk(watch({"no_data_k": 4}))
+    walk.walk(GOOD, None)
+    walk.skip(1)
+    assert walk.walk(None) == []
+    assert walk.walk(None) == ["no_data"]
+    walk.skip(20)
+    assert walk.walk(None, GOOD) == ["data_back"]
+
+
+def test_another_version_after_a_silence_does_not_hide_it() -> None:
+    walk = Walk(WATCH)
+    walk.walk(GOOD, GOOD)
+    walk.skip(9)
+    assert [event.kind for event in walk.see(GOOD, version="3").events] == ["no_data", "data_back"]
+
+
+def test_a_schedule_that_leaves_windows_out_misses_none() -> None:
+    walk = Walk(WATCH)
+    for _ in range(10):
+        walk.skip(23)
+        assert walk.walk(GOOD) == []
 
 
 def test_another_version_is_looked_at_anew() -> None:

@@ -2,10 +2,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from aimass.core.endpoints.status import MetricSample, ModelSample, RegistryStatus, ServedModel, ServerStatus
 from aimass.core.monitoring.observations import observe
-from aimass.core.monitoring.result import ColumnDrift, Drift, DriftTest, MonitorResult
-from tests.unit.core.monitoring.watching import HOUR, START
+from aimass.core.monitoring.result import (
+    ColumnDrift,
+    Drift,
+    DriftTest,
+    MonitorResult,
+    Quality,
+    QualityFigure,
+    VersionQuality,
+)
+from tests.unit.core.monitoring.watching import HOUR, START, Walk, watch
 
 
 def column(name: str, effect: float, *, alarm: bool) -> ColumnDrift:
@@ -51,6 +61,54 @@ def test_what_the_monitor_found_is_seen_and_what_is_no_number_is_not() -> None:
     seen = observe(result())
     assert (seen.start, seen.end, seen.version, seen.source) == (START, START + HOUR, "2", "file:///window")
     assert seen.metrics == {"rows": 300.0, "auc": 0.7}
+
+
+def quality(rows: int, *figures: QualityFigure) -> Quality:
+    judged = VersionQuality(version="2", rows=rows, positives=rows // 3, figures=list(figures))
+    return Quality(labels=rows, matched=rows, delay_p50_s=60, versions=[judged])
+
+
+BAD_AUC = QualityFigure(metric="auc", value=0.2, low=0.17, high=0.23, at_release=0.9)
+EVERYTHING_BAD = {"rows": 3.0, "auc": 0.2, "auc_high": 0.23, "drifted_columns": 9.0, "score_drift": 2.0}
+AT_ONCE = {"k": 2, "n": 2, "above": None, "clear": None}
+
+
+def test_a_window_without_data_gives_a_rule_nothing_to_act_on() -> None:
+    rules = [
+        {"name": "auc", "metric": "auc", **AT_ONCE, "below": 0.5},
+        {"name": "upper", "metric": "auc_high", **AT_ONCE, "below": 0.5, "action": "retire"},
+        {"name": "moved", "metric": "drifted_columns", **AT_ONCE, "above": 0},
+        {"name": "score", "metric": "score_drift", **AT_ONCE, "above": 0.1, "action": "retrain"},
+        {"name": "failing", "metric": "error_rate", **AT_ONCE, "above": 0.5},
+        {"name": "quiet", "metric": "rows", **AT_ONCE, "below": 10, "action": "page"},
+    ]
+    walk = Walk(watch(*rules))
+    for hour in range(5):
+        times = {"start": START + hour * HOUR, "end": START + (hour + 1) * HOUR}
+        empty = result(no_data=True, rows=3, metrics=EVERYTHING_BAD, quality=quality(9), **times)
+        found = walk.judge(observe(empty, [sample(1, "one", requests=1, errors=2, p99_ms=9.0)], min_rows=200))
+        readings = {reading.rule: reading.verdict for reading in found.readings}
+        assert readings.pop("quiet") == "bad"
+        assert set(readings.values()) == {"no_data"}
+    assert walk.orders == []
+    assert [event.rule for event in walk.events if event.kind == "fired"] == ["quiet"]
+    assert all(state.standing == "no_data" for name, state in walk.state.rules.items() if name != "quiet")
+
+
+def test_enough_labels_of_earlier_answers_are_judged_however_few_the_answers() -> None:
+    """Labels come late: what they say is about answers of other windows, and as true in an empty one."""
+    seen = observe(result(no_data=True, rows=0, metrics={"rows": 0.0}, quality=quality(1_200, BAD_AUC)))
+    assert (seen.metrics["auc"], seen.metrics["auc_high"], seen.metrics["rows"]) == (0.2, 0.23, 0.0)
+    assert seen.metrics["auc_loss"] == pytest.approx(0.7)
+    of_another = observe(result(no_data=True, version="3", metrics={}, quality=quality(1_200, BAD_AUC)))
+    assert "auc" not in of_another.metrics
+
+
+def test_latency_and_errors_of_a_few_requests_are_unknown() -> None:
+    few = [sample(1, "one", requests=100, errors=99, p99_ms=9.0), sample(2, "one", p99_ms=3.0)]
+    assert not {"error_rate", "p99_ms"} & observe(result(), few, min_rows=200).metrics.keys()
+    many = [sample(1, "one", requests=3, rows=3_000, errors=1, p99_ms=9.0)]
+    assert observe(result(), many, min_rows=200).metrics["error_rate"] == 0.25
 
 
 def test_a_column_counts_where_its_move_is_certain_and_matters() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from aimass.core.evaluation.base import Scored
 from aimass.core.evaluation.metrics import Accuracy, Auc
+from aimass.core.monitoring.figures import how_much_worse
 from aimass.core.monitoring.log import AT, PROBABILITY, VERSION
 from aimass.core.monitoring.quality import (
     KNOWN_AT,
@@ -18,7 +19,6 @@ from aimass.core.monitoring.quality import (
     assess,
     auc_interval,
     bootstrap_interval,
-    how_much_worse,
 )
 from aimass.core.monitoring.result import QualityFigure
 from aimass.core.monitoring.settings import QualitySettings

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimass.core.errors import ConfigError
-from aimass.core.monitoring.rules import SERVING_METRICS, WINDOW_METRICS, Rule, Watch, metric_names
+from aimass.core.monitoring.rules import SERVING_METRICS, VOLUME_METRICS, WINDOW_METRICS, Rule, Watch, metric_names
 from aimass.core.settings import parse_settings
 
 RULE = {"name": "drift", "metric": "drifted_columns", "above": 0}
@@ -30,6 +30,12 @@ def test_known_metrics_may_be_named(metric: str) -> None:
     assert parsed({"metric": metric}).rules[0].metric == metric
 
 
+@pytest.mark.parametrize("action", ["notify", "page"])
+@pytest.mark.parametrize("metric", VOLUME_METRICS)
+def test_how_much_came_may_be_told(metric: str, action: str) -> None:
+    assert parsed({"metric": metric, "action": action}).rules[0].action == action
+
+
 @pytest.mark.parametrize(
     ("rule", "told"),
     [
@@ -43,6 +49,9 @@ def test_known_metrics_may_be_named(metric: str) -> None:
         ({"k": 4}, "4 of 3 windows can never be bad"),
         ({"k": 1, "action": "rollback"}, "one window is no reason for rollback"),
         ({"k": 1, "action": "retire"}, "one window is no reason for retire"),
+        ({"metric": "rows", "k": 2, "action": "rollback"}, "may be notify or page, not rollback"),
+        ({"metric": "requests", "k": 2, "action": "retire"}, "says how much came, not how good the model is"),
+        ({"metric": "labels", "action": "retrain"}, "may be notify or page, not retrain"),
         ({"level": 5}, "level"),
         ({"action": "rolback"}, "action"),
         ({"name": "with space"}, "name"),
