@@ -149,21 +149,24 @@ class DeployOperator(AliasOperator[DeployRequest]):
 
         deps = self.deps(request, context)
         registry = self.open_registry(deps)
+        told: dict[str, Any] = {}
         if request.challenger_share is not None:
             traffic = shares(request.challenger_share, request.alias, CHALLENGER)
             registry.set_model_tags(request.model, {TRAFFIC_TAG: traffic})
+            challenger = registry.aliased(request.model, CHALLENGER)
+            told = {"challenger": challenger.version if challenger is not None else None}
         standing = registry.aliased(request.model, request.alias)
         if request.version is None:
             if standing is None:
                 raise NotFoundError(
                     f"The model {request.model!r} has no {request.alias}", hint="Name the version that it is to be"
                 )
-            return {"model": request.model, "alias": request.alias, "version": standing.version, "before": None}
+            return {**told, "model": request.model, "alias": request.alias, "version": standing.version, "before": None}
         version = registry.version(request.model, request.version)
         if version is None:
             known = [each.version for each in registry.versions(request.model)]
             raise NotFoundError(f"The model {request.model!r} has no version {request.version}", known=known)
-        return moved(point(registry, deps, version, alias=request.alias, why=request.why or "deployed"))
+        return {**told, **moved(point(registry, deps, version, alias=request.alias, why=request.why or "deployed"))}
 
 
 def shares(share: float, alias: str, challenger: str) -> str | None:

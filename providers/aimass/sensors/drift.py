@@ -23,6 +23,8 @@ class DriftSensor(ConditionSensor):
         How many columns must have drifted.
     score : bool
         Whether drifted answers alone are enough.
+    version, since : str, optional
+        Only windows of this version, and only those that began then or later (ISO 8601). Templated.
     store_conn_id : str
         Connection of type ``aimass_store``.
     **kwargs
@@ -36,7 +38,7 @@ class DriftSensor(ConditionSensor):
     """
 
     condition = "drift"
-    template_fields: Sequence[str] = ("model", "project")
+    template_fields: Sequence[str] = ("model", "project", "version", "since")
 
     def __init__(
         self,
@@ -45,6 +47,8 @@ class DriftSensor(ConditionSensor):
         project: str = "default",
         min_columns: int = 1,
         score: bool = True,
+        version: str | None = None,
+        since: str | None = None,
         store_conn_id: str = "aimass_store",
         **kwargs: Any,
     ) -> None:
@@ -53,9 +57,11 @@ class DriftSensor(ConditionSensor):
         self.project = project
         self.min_columns = min_columns
         self.score = score
+        self.version = version
+        self.since = since
         self.store_conn_id = store_conn_id
 
     def settings(self, context: Context) -> dict[str, Any]:
         """Return which drift is waited for."""
-        names = ("model", "project", "min_columns", "score", "store_conn_id")
+        names = ("model", "project", "min_columns", "score", "version", "since", "store_conn_id")
         return given({name: getattr(self, name) for name in names})

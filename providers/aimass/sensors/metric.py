@@ -28,10 +28,10 @@ class MetricSensor(ConditionSensor):
 
     Examples
     --------
-    The quality of a model in use, as soon as labels tell of it::
+    The quality of version 4, as soon as labels tell of it, in a window that began after the run did::
 
         good = {"source": "window", "model": "flights_late", "project": "flights", "metric": "auc", "above": 0.65}
-        MetricSensor(task_id="good_again", of=good)
+        MetricSensor(task_id="good", of={**good, "version": "4", "since": "{{ dag_run.start_date }}"})
     """
 
     condition = "metric"

@@ -19,13 +19,15 @@ class MetricReached(WatchedModel):
     model: str = Field(default="", description="The model; a run needs none.")
     source: Literal["run", "version", "window"] = Field(
         description="run: an MLflow run's metric; version: what the release measured on the test part; window: what "
-        "the monitor found in its newest window, such as the auc of the answers whose labels have arrived."
+        "the monitor found in the newest window that has it, such as the auc of the answers whose labels have arrived."
     )
     metric: str = Field(min_length=1, description="Name of the metric.")
     above: float | None = Field(default=None, description="Met where the metric is at least this.")
     below: float | None = Field(default=None, description="Met where the metric is at most this.")
     run_id: str | None = Field(default=None, description="The MLflow run.")
-    alias: str = Field(default="champion", description="The alias of the version.")
+    alias: str = Field(
+        default="champion", description="The alias of the version, where no version is given; not for windows."
+    )
     tracking_conn_id: str = Field(default="aimass_mlflow", description="Connection of the tracking server.")
     registry: dict[str, Any] = Field(default={"type": "mlflow"}, description="The model registry.")
 
@@ -67,14 +69,29 @@ class MetricReached(WatchedModel):
             raise NotFoundError(
                 f"There is no registered model {self.model!r}", known=[model.name for model in registry.models()]
             )
-        version = registry.aliased(self.model, self.alias)
+        if self.version is not None:
+            version = registry.version(self.model, self.version)
+        else:
+            version = registry.aliased(self.model, self.alias)
         if version is None:
             return {}, {}
         return json.loads(version.tags.get(METRICS_TAG, "{}")), {"model": self.model, "version": version.version}
 
     def _of_window(self) -> tuple[dict[str, float], dict[str, Any]]:
-        window = self.newest()
-        return (dict(window.metrics), window_facts(window)) if window is not None else ({}, {})
+        """Return the figures of the newest window that has the metric; what others have, where none does.
+
+        Labels tell of every version that answered, so quality is known of those that are not the watched one, too.
+        """
+        from aimass.core.monitoring.figures import quality_figures
+
+        known: dict[str, float] = {}
+        for window in self.windows():
+            own = self.version in (None, window.version)
+            found = dict(window.metrics) if own else quality_figures(window.quality, self.version)
+            if self.metric in found:
+                return found, {**window_facts(window), "version": self.version or window.version}
+            known |= found
+        return known, {}
 
     def _runtime(self) -> Any:
         return build_runtime(store_conn_id=self.store_conn_id, tracking_conn_id=self.tracking_conn_id)

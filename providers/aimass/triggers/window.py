@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from aimass.hooks.runtime import open_store
 from aimass.triggers.base import Condition, Look
@@ -22,14 +24,25 @@ class WatchedModel(Condition):
 
     model: str = Field(min_length=1, description="The watched model.")
     project: str = Field(default="default", description="The pipeline that releases it.")
+    version: str | None = Field(default=None, description="Only what is known of this version; of any when empty.")
+    since: datetime | None = Field(
+        default=None, description="Only windows that began then or later; UTC where no offset is given."
+    )
     store_conn_id: str = Field(default="aimass_store", description="Connection of the store.")
 
-    def newest(self) -> MonitorResult | None:
-        """Return the newest window that has data, or None."""
+    @field_validator("since")
+    @classmethod
+    def _time_is_utc(cls, moment: datetime | None) -> datetime | None:
+        return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+    def windows(self) -> Iterator[MonitorResult]:
+        """Yield the windows that may be looked at, the newest first."""
         from aimass.core.monitoring.result import read_windows
 
-        windows = read_windows(open_store(self.store_conn_id), self.project, self.model, limit=NEWEST_WINDOWS)
-        return next((window for window in reversed(windows) if not window.no_data), None)
+        store = open_store(self.store_conn_id)
+        found = read_windows(store, self.project, self.model, since=self.since, limit=NEWEST_WINDOWS)
+        # The names of the files have whole seconds.
+        return (window for window in reversed(found) if self.since is None or window.start >= self.since)
 
 
 class Drifted(WatchedModel):
@@ -40,7 +53,8 @@ class Drifted(WatchedModel):
 
     def look(self) -> Look:
         """Read the newest window."""
-        window = self.newest()
+        own = (window for window in self.windows() if self.version in (None, window.version))
+        window = next((window for window in own if not window.no_data), None)
         if window is None or window.drift is None:
             return Look(False, f"{self.model} has no window that could be judged")
         columns, score = window.drift.drifted, window.drift.probability.drifted

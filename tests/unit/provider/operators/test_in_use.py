@@ -65,9 +65,10 @@ def test_deploy_waits_in_the_triggerer_for_a_server_that_lags(world: World) -> N
 
 
 def test_deploy_gives_the_challenger_its_share_and_takes_it_back(world: World) -> None:
-    world.challenge(0.9)
+    number = world.challenge(0.9)
     for share, tag in ((0.1, '{"champion": 0.9, "challenger": 0.1}'), (0, None)):
-        DeployOperator(task_id="t", wait=False, **request(challenger_share=share)).execute(context())
+        shared = DeployOperator(task_id="t", wait=False, **request(challenger_share=share)).execute(context())
+        assert shared["challenger"] == number
         model = world.registry.model(MODEL)
         assert model is not None
         assert model.tags.get(TRAFFIC_TAG) == tag

@@ -9,15 +9,26 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferred
+from mlflow import MlflowClient
 
 from aimass.core.errors import ConfigError, NotFoundError
-from aimass.core.monitoring.result import ColumnDrift, Drift, DriftTest, MonitorResult, window_uri
+from aimass.core.monitoring.result import (
+    ColumnDrift,
+    Drift,
+    DriftTest,
+    MonitorResult,
+    Quality,
+    QualityFigure,
+    VersionQuality,
+    window_uri,
+)
 from aimass.core.testing.endpoints_contract import ROW
 from aimass.sensors.drift import DriftSensor
 from aimass.sensors.endpoint_health import EndpointHealthSensor
 from aimass.sensors.metric import MetricSensor
 from aimass.triggers import CONDITIONS
 from aimass.triggers.condition import ConditionTrigger, condition_of
+from tests.crash.customers import create_tracking_database
 from tests.unit.provider.in_use import MODEL, REGISTRY, World, connect, context, make_world
 
 NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
@@ -54,16 +65,25 @@ def column(name: str, *, drifted: bool) -> ColumnDrift:
     )
 
 
-def publish_window(world: World, hour: int, *, drifted: bool = False, no_data: bool = False, **metrics: float) -> None:
+def publish_window(
+    world: World,
+    hour: int,
+    *,
+    drifted: bool = False,
+    no_data: bool = False,
+    version: str = "3",
+    quality: Quality | None = None,
+    **metrics: float,
+) -> None:
     drift = Drift(
         alpha=0.01, min_effect=0.1, tests=3, columns=[column("distance", drifted=drifted)],
         probability=column("probability", drifted=False), label=column("label", drifted=False),
     )  # fmt: skip
     start = NOON + timedelta(hours=hour)
     window = MonitorResult(
-        uri=f"memory://window/{hour}", model=MODEL, project="shop", alias="champion", version="3", model_digest="d",
-        start=start, end=start + timedelta(hours=1), rows=500, rows_by_version={"3": 500}, no_data=no_data,
-        drift=None if no_data else drift, metrics=metrics,
+        uri=f"memory://window/{hour}", model=MODEL, project="shop", alias="champion", version=version, model_digest="d",
+        start=start, end=start + timedelta(hours=1), rows=500, rows_by_version={version: 500}, no_data=no_data,
+        quality=quality, drift=None if no_data else drift, metrics=metrics,
     )  # fmt: skip
     world.deps.store.publish(window_uri(world.deps.store, window), window.model_dump_json().encode())
 
@@ -178,6 +198,70 @@ def test_a_metric_of_a_window_or_a_version(world: World) -> None:
     assert found == {"metric": "auc", "value": 0.7, "model": MODEL, "version": "3"}
     with pytest.raises(TaskDeferred):
         MetricSensor(task_id="s", of={**version, "above": 0.8}).execute(context())
+    assert condition_of("metric", {**version, "version": "2"}).look().value["version"] == "2"
+
+
+LATE = {"source": "window", "model": MODEL, "project": "shop", "metric": "auc", "above": 0.65}
+
+
+def test_the_newest_window_that_has_the_metric_counts_however_few_its_answers(world: World) -> None:
+    publish_window(world, 0, auc=0.93)
+    publish_window(world, 40, no_data=True, version="2", rows=3, auc=0.2, labels=1_200)
+    publish_window(world, 41, no_data=True, version="2", rows=0)
+    seen = condition_of("metric", LATE).look()
+    assert (seen.met, seen.told) == (False, "auc is 0.2")
+    below = condition_of("metric", {**LATE, "above": None, "below": 0.5}).look()
+    assert (below.value["value"], below.value["version"]) == (0.2, "2")
+    assert below.value["start"] == "2026-04-03T04:00:00+00:00"
+
+
+@pytest.mark.parametrize("since", ["2026-04-01T12:00:01", "2026-04-01 12:00:00.5+00:00", "2026-04-01T15:00:01+03:00"])
+def test_windows_that_began_before_do_not_count(world: World, since: str) -> None:
+    publish_window(world, 0, drifted=True, auc=0.93)
+    metric, drift = {**LATE, "since": since}, {"model": MODEL, "project": "shop", "since": since}
+    assert not condition_of("metric", metric).look().met
+    assert not condition_of("drift", drift).look().met
+    publish_window(world, 1, drifted=True, auc=0.94)
+    assert condition_of("metric", metric).look().value["value"] == 0.94
+    assert condition_of("drift", drift).look().value["uri"] == "memory://window/1"
+
+
+def test_a_version_is_judged_by_its_own_labels_whichever_is_watched(world: World) -> None:
+    """A challenger answers beside the champion, and the watch file is the champion's."""
+    figures = {version: QualityFigure(metric="auc", value=auc, low=auc - 0.1, high=auc + 0.1)
+               for version, auc in (("3", 0.9), ("4", 0.6))}  # fmt: skip
+    judged = [VersionQuality(version=version, rows=500, positives=90, figures=[f]) for version, f in figures.items()]
+    publish_window(world, 0, auc=0.9, quality=Quality(labels=1_000, matched=1_000, versions=judged))
+    publish_window(world, 1, auc=0.9, quality=Quality(labels=500, matched=500, versions=judged[:1]))
+    seen = condition_of("metric", {**LATE, "version": "4"}).look()
+    assert (seen.met, seen.told) == (False, "auc is 0.6")
+    found = condition_of("metric", {**LATE, "version": "4", "metric": "auc_low", "above": 0.45}).look()
+    assert (found.value["version"], found.value["uri"]) == ("4", "memory://window/0")
+    assert condition_of("metric", {**LATE, "version": "3"}).look().value["uri"] == "memory://window/1"
+    assert not condition_of("drift", {"model": MODEL, "project": "shop", "version": "4"}).look().met
+    waiting = MetricSensor(task_id="s", of={**LATE, "version": "4", "since": "2026-04-01T12:00:00Z"})
+    with pytest.raises(TaskDeferred) as deferred:
+        waiting.execute(context())
+    assert condition_of("metric", json.loads(json.dumps(deferred.value.trigger.settings))).look().told == "auc is 0.6"
+
+
+def test_a_metric_of_a_run(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    create_tracking_database(tmp_path / "mlflow.db")
+    address = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("AIRFLOW__AIMASS__TRACKING_URI", address)
+    client = MlflowClient(address)
+    run_id = client.create_run(client.create_experiment("shop")).info.run_id
+    of = {"source": "run", "run_id": run_id, "metric": "auc", "above": 0.7}
+    with pytest.raises(TaskDeferred):
+        MetricSensor(task_id="s", of=of).execute(context())
+    client.log_metric(run_id, "auc", 0.6, step=1)
+    assert condition_of("metric", of).look().told == "auc is 0.6"
+    client.log_metric(run_id, "auc", 0.75, step=2)
+    assert MetricSensor(task_id="s", of=of).execute(context()) == {"metric": "auc", "value": 0.75, "run_id": run_id}
+    (event,) = events("metric", of)
+    assert event["value"]["value"] == 0.75
+    (unknown,) = events("metric", {**of, "run_id": "0" * 32})
+    assert "0" * 32 in unknown["error"]
 
 
 @pytest.mark.parametrize(
