@@ -58,6 +58,35 @@ def test_a_rejection_is_told_with_its_reason() -> None:
     assert told(notice) == ["Nothing was released.", "Approval: rejected by grace: no"]
 
 
+BACK = {
+    "alias": "champion", "model": "late", "left": "3", "target": "2", "serving": ["one", "two"],
+    "why": "bad: auc_high is 0.4, below 0.5 in 3 of 4 windows", "report": "file:///evidence.html",
+}  # fmt: skip
+
+
+def test_a_rollback_tells_what_went_back_why_and_which_servers_follow() -> None:
+    notice = of_dag("success", Answers(evidence=BACK))
+    assert told(notice) == [
+        "champion of late went back from version 3 to version 2",
+        "Why: bad: auc_high is 0.4, below 0.5 in 3 of 4 windows",
+        "Servers that answer with it: one, two",
+    ]
+    assert "/tasks/evidence/report" in notice.report_url
+    assert told(of_dag("success", Answers(evidence={**BACK, "serving": []})))[2].endswith(": –")
+
+
+@pytest.mark.parametrize(
+    ("task", "result", "said"),
+    [
+        ("promote", {"alias": "champion", "model": "late", "version": "4"}, "champion of late is version 4 now"),
+        ("compare", {"promote": False, "why": "auc is worse"}, "Nothing was promoted: auc is worse"),
+        ("deprecate", {"deprecate": {"model": "late", "version": "1"}}, "Version 1 of late is out of use"),
+    ],
+)
+def test_what_else_was_done_to_a_model_in_use_is_one_line(task: str, result: dict[str, Any], said: str) -> None:
+    assert told(of_dag("success", Answers(**{task: result}))) == [said]
+
+
 def test_a_run_without_a_release_is_told_as_it_is() -> None:
     assert of_dag("success", Answers()).lines == []
 
