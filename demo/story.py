@@ -29,8 +29,8 @@ FLIGHTS_DAG, MONITOR_DAG = "aimass_flights", "aimass_monitor_flights_late"
 WATCH_FILE = REPOSITORY / "include" / "alerts" / "flights_late.yaml"
 # Its months pass in minutes, and its server writes the log down every few seconds.
 PACE = {"schedule": "* * * * *", "window_minutes": 1, "settle_s": 20}
-# April to June, every second flight: about 19 requests in a second, and one of the flights' days lasts 24 seconds. Three bad
-# windows bring the version before back: that is in time even where a slow machine judges every second one.
+# April to June, every second flight: about 19 requests in a second, and one of the flights' days lasts 24 seconds.
+# Three bad windows bring the version before back: in time even where a slow machine judges every second one.
 MINUTES, DAYS, EVERY = 36, 91, 2
 # Once the model has recovered there is nothing more to see.
 HURRY = 6
