@@ -85,6 +85,17 @@ def test_a_window_without_data_orders_nothing(world: World, sent: list[Message])
         assert "rollback" not in judge(window(hour))[0]
 
 
+def test_what_a_window_without_data_says_of_the_model_is_not_acted_on(world: World, sent: list[Message]) -> None:
+    for hour in range(1, 6):
+        told, _ = judge({**window(hour, rows=3, auc=0.2), "rows": 3, "no_data": True})
+        assert told["return_value"]["orders"] == []
+        assert told["return_value"]["readings"][0] == {
+            "rule": "bad", "metric": "auc", "value": None, "verdict": "no_data",
+            "standing": "ok" if hour < 3 else "no_data",
+        }  # fmt: skip
+    assert ["no data about auc in 3 windows" in message.text for message in sent] == [True]
+
+
 def test_an_older_window_changes_nothing(world: World, sent: list[Message]) -> None:
     judge(window(5, auc=0.9))
     told, skipped = judge(window(1, auc=0.1))
