@@ -49,7 +49,7 @@ class Home:
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.folder / "dags"),
             "AIRFLOW__AIMASS__STORE": store,
             "AIRFLOW_CONN_AIMASS_SERVING": json.dumps({"conn_type": "aimass_serving", "extra": server}),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT / 'providers'}{os.pathsep}{ROOT}",
         }
         asked, answers = self.folder / "requests.json", self.folder / "answers.json"
         asked.write_text(json.dumps(requests))
