@@ -41,7 +41,7 @@ schedule: null
 min_rows: 10
 settle_s: 0
 rules:
-  - {{name: asked, metric: rows, above: 10, k: 1, n: 1, level: 2, action: retrain, why: a test}}
+  - {{name: asked, metric: mean_probability, above: 0, k: 1, n: 1, level: 2, action: retrain, why: a test}}
 """
 
 
