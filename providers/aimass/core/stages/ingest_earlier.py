@@ -111,8 +111,9 @@ def _limits(store: Store, uri: str, names: set[str]) -> Iterator[tuple[str, tupl
     for group in range(about.num_row_groups):
         for index in range(about.num_columns):
             column = about.row_group(group).column(index)
-            if column.path_in_schema in names and column.physical_type == "INT64" and column.statistics.has_min_max:
-                yield column.path_in_schema, (column.statistics.min, column.statistics.max)
+            known = column.statistics
+            if column.path_in_schema in names and column.physical_type == "INT64" and known and known.has_min_max:
+                yield column.path_in_schema, (known.min, known.max)
 
 
 def told_types(config: IngestConfig, before: pa.Schema, now: pa.Schema) -> dict[str, str]:
