@@ -108,7 +108,7 @@ def test_the_pipeline_takes_the_improvement() -> None:
 def test_the_watch_file_is_good_and_brings_the_model_back() -> None:
     watch = load_watch(WATCH_FILE)
     assert watch.model == MODEL
-    assert [rule.metric for rule in watch.rules if rule.action == "rollback"] == ["auc"]
+    assert [rule.metric for rule in watch.rules if rule.action == "rollback"] == ["auc_high"]
 
 
 def test_a_window_is_told_in_a_line() -> None:
