@@ -220,7 +220,7 @@ def test_kafka(ingest: Ingest, kafka: Kafka) -> None:
     write(kafka, "orders", MORE)
     assert ingest.rows(ingest.by_form("kafka", **chained)) == ROWS + MORE
     assert "orders" in ingest.airflow.refusal("aimass_ingest_kafka", {"name": "orders", "topics": ["order"]})
-    stolen = {"name": "orders", "topics": ["orders"], "options": {"value_schema_file": "/etc/passwd"}}
+    stolen = {"name": "orders", "topics": ["orders"], "format": "avro", "options": {"value_schema_file": "/etc/passwd"}}
     assert "allowed_roots" in ingest.airflow.refusal("aimass_ingest_kafka", stolen)
 
 
