@@ -72,7 +72,7 @@ def test_the_page_shows_what_happened(told: Demo, pages: Pages, language: str, l
     page = _logged_in(told, pages, locale)
     page.goto(f"{told.home.airflow_url}/aimass/models/{MODEL}/monitor?lang={language}")
     expect(page.locator("tr.rolled_back")).to_have_count(1)
-    expect(page.locator("tr.rolled_back")).to_contain_text("champion: 2 → 1")
+    expect(page.locator("tr.rolled_back")).to_contain_text(re.compile("champion(: |：)2 → 1"))
     for rule in ("inputs_moved", "worse_than_guessing"):
         expect(page.locator("tr.fired").filter(has_text=rule).first).to_be_visible()
     assert page.locator("svg.curves").count() >= 8
