@@ -27,6 +27,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from hdfs_native import WriteOptions
 
+from benchmarks.child import own_peak_mb
 from benchmarks.figures import Figure, conclude
 from benchmarks.floor import floor_s
 
@@ -140,13 +141,11 @@ def _chunk(number: int) -> pa.Table:
 
 def _timed(request: dict[str, Any]) -> dict[str, Any]:
     """Run one side; return its seconds, its peak of memory in MB, and what it wrote."""
-    import resource
-
     run = _ours(request) if request["side"] == "ours" else _peer(request)
     begin = time.perf_counter()
     files = run()
     seconds = time.perf_counter() - begin
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = own_peak_mb()
     return {"seconds": seconds, "peak_mb": peak_mb, "digest": _digest(files)}
 
 

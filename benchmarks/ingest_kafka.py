@@ -23,6 +23,7 @@ import pyarrow.json
 import pyarrow.parquet as pq
 from confluent_kafka import Consumer, TopicPartition
 
+from benchmarks.child import own_peak_mb
 from benchmarks.figures import Figure, conclude
 
 MESSAGES, LONG_MESSAGES, REPEATS = 500_000, 2_000_000, 2
@@ -100,13 +101,11 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _timed(request: dict[str, Any]) -> dict[str, Any]:
-    import resource
-
     Path(request["folder"]).mkdir()
     read = _peer if request["side"] == "peer" else _ours
     seconds, frame = read(request)
     rows = frame.select(SCHEMA.names).sort("id").hash_rows()
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak_mb = own_peak_mb()
     return {"seconds": seconds, "digest": int(rows.sum()), "rows": frame.height, "peak_mb": peak_mb}
 
 
