@@ -131,13 +131,14 @@ def serving_of(samples: Sequence[MetricSample], model: str) -> Serving | None:
     found = [(sample, sample.models[model]) for sample in samples if model in sample.models]
     if not found:
         return None
+    joined = _joined_model([own for _, own in found])
     return Serving(
         servers=len({sample.server_id for sample, _ in found}),
-        requests=sum(own.requests for _, own in found),
-        errors=sum(own.errors for _, own in found),
-        rows=sum(own.rows for _, own in found),
-        p50_ms=_worst([own.p50_ms for _, own in found]),
-        p99_ms=_worst([own.p99_ms for _, own in found]),
+        requests=joined.requests,
+        errors=joined.errors,
+        rows=joined.rows,
+        p50_ms=joined.p50_ms,
+        p99_ms=joined.p99_ms,
         cpu_share=max(sample.cpu_share for sample, _ in found),
         rss_bytes=max(sample.rss_bytes for sample, _ in found),
         queue_rows=max(sample.queue_rows for sample, _ in found),

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -66,14 +67,14 @@ class Span:
         samples = read_samples(deps.store, deps.project, self.model, since=self.start, until=self.end)
         return serving_of(samples, self.model)
 
-    def position(self, deps: Deps) -> dict[str, str]:
-        """Return how the log of the window stands: other segments or other measurements, another position."""
+    def position(self, deps: Deps) -> dict[str, Any]:
+        """Return how the log of the window stands, and `serving`: other segments or measurements, another position."""
         logged = {
             what: text_digest([segment.content for segment in self.segments(deps, what=what)])
             for what in (PREDICTIONS, LABELS)
         }
         serving = self.serving(deps)
-        return {**logged, "serving": text_digest(serving.model_dump() if serving else None)}
+        return {**logged, "serving": serving.model_dump(mode="json") if serving else None}
 
 
 class Window:

@@ -116,7 +116,8 @@ def _monitor(config: MonitorConfig, deps: Deps, output: Output) -> MonitorResult
         no_data=rows < config.min_rows,
         drift=drift,
         quality=quality,
-        serving=config.span.serving(deps),
+        # Read already for the position, which the result goes by.
+        serving=output.position["serving"],
         metrics=window_figures(rows, drift, quality, version),
         warnings=warnings,
     )
