@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,6 +24,7 @@ from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.mysql import reading
 from aimass.core.sources.mysql.connection import MySqlConnection
 from aimass.core.sources.mysql.engines import ConnectorxEngine
+from aimass.core.sources.mysql.sessions import session
 from aimass.core.stages.ingest import IngestConfig, run
 from tests.integration.mysql.conftest import Open
 from tests.integration.mysql.test_mysql_contract import all_rows
@@ -106,6 +108,20 @@ def test_connection_cut_while_reading_goes_on_later(
         assert 0 < sum(batch.rows.num_rows for batch in batches) < 20_000
         batches.extend(source.read(position, batches[-1].resume))
         assert sum(batch.rows.num_rows for batch in batches) == 20_000
+
+
+def test_cut_session_leaves_no_socket_open(server: MariaDb, flights: str) -> None:
+    with proxy(server.host, server.port) as between:
+        connection = MySqlConnection.model_validate(server.connection(port=between.port))
+        with session(connection) as opened:
+            socket = cast("Any", opened)._socket.sock
+            opened.cmd_query(f"SELECT * FROM {flights}")
+            between.cut()
+            # A socket is not shut down again once the other end has said that it is gone.
+            with contextlib.suppress(OSError):
+                while True:
+                    socket.send(b"?")
+        assert socket.fileno() == -1
 
 
 def test_server_that_sends_nothing_is_not_waited_for(server: MariaDb, flights: str, open_source: Open) -> None:

@@ -70,5 +70,17 @@ def connect(**options: Any) -> MySQLConnection:
     setattr(caching_sha2_password, EncryptedPassword.__name__, EncryptedPassword)
     opened = MySQLConnection()
     opened._auth_plugin_class = EncryptedPassword.__name__
-    opened.connect(**options)
+    try:
+        opened.connect(**options)
+    except BaseException:
+        hang_up(opened)
+        raise
     return opened
+
+
+def hang_up(opened: MySQLConnection) -> None:
+    """Close the socket of `opened` without a word to the server; raises nothing."""
+    if opened._socket is not None:
+        # The library's shutdown() leaves the socket open where the server has closed its end before.
+        opened._socket.shutdown()
+        opened._socket.close_connection()

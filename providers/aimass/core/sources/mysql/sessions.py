@@ -20,7 +20,7 @@ from aimass.core.errors import (
     UnreachableError,
 )
 from aimass.core.sources.mysql.connection import MySqlConnection
-from aimass.core.sources.mysql.login import connect
+from aimass.core.sources.mysql.login import connect, hang_up
 
 if TYPE_CHECKING:
     from mysql.connector.connection import MySQLConnection
@@ -73,12 +73,11 @@ def session(connection: MySqlConnection) -> Iterator[MySQLConnection]:
                 opened.cmd_query(statement)
             yield opened
         finally:
-            with contextlib.suppress(Error, OSError):
-                # close() would first read what is left of a result.
-                if opened.unread_result:
-                    opened.shutdown()
-                else:
+            # close() would first read what is left of a result.
+            if not opened.unread_result:
+                with contextlib.suppress(Error, OSError):
                     opened.close()
+            hang_up(opened)
 
 
 def check(connection: MySqlConnection) -> str:
