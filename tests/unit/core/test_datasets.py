@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import subprocess
@@ -308,6 +309,42 @@ def test_columns_are_encoded_as_their_first_rows_have_them(deps: Deps) -> None:
         "code": dictionary,
         "empty": dictionary,
     }
+
+
+def test_columns_are_compressed_where_that_pays(deps: Deps) -> None:
+    import pyarrow.parquet as pq
+
+    count = 20_000
+    rows = pl.DataFrame(
+        {
+            "noise": np.random.default_rng(0).random(count),
+            "cents": np.arange(count) % 500 / 100,
+            "text": [f"text {number}" for number in range(count)],
+            "a.name": np.random.default_rng(1).integers(0, 1 << 60, count),
+        }
+    )
+    uri = _publish(deps, "d", rows)
+    dataset = open_dataset(uri, deps)
+    assert dataset.read().equals(rows)
+    (part,) = dataset.manifest.parts
+    group = pq.ParquetFile(deps.store.local_path(f"{uri}/{part.name}")).metadata.row_group(0)
+    found = {group.column(i).path_in_schema: group.column(i).compression for i in range(group.num_columns)}
+    assert found == {"noise": "UNCOMPRESSED", "cents": "ZSTD", "text": "ZSTD", "a.name": "UNCOMPRESSED"}
+
+
+def test_what_goes_wrong_while_a_group_is_encoded_is_raised_and_leaves_nothing(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter.write_table", refuse)
+    writer = DatasetWriter(deps.store, deps.store.folder("d"))
+    writer.write(pl.DataFrame({"x": range(10)}))
+    with pytest.raises(StorageFullError, match="No space left"):
+        writer.close()
+    writer.abandon()
+    assert deps.store.list(deps.store.folder("d")) == []
 
 
 def test_columns_of_every_type_are_written_and_read(deps: Deps) -> None:

@@ -19,6 +19,7 @@ from pydantic import Field
 from aimass.core import settings
 from aimass.core.deps import Deps
 from aimass.core.errors import ConfigError, DataError, NotFoundError
+from aimass.core.heap import keep_blocks, share_heaps
 from aimass.core.settings import OUTSIDE_KEY
 from aimass.core.sources.base import SourceBatch
 from aimass.core.sources.casting import apply_overrides
@@ -202,6 +203,8 @@ class FileRowsSource(abc.ABC):
 
     def read(self, position: Any, resume: Any = None) -> Iterator[SourceBatch]:
         """Yield the rows in batches of about 8 MiB of text or 16 MiB of typed data, those of small files together."""
+        share_heaps()
+        keep_blocks()
         schema = self.schema(position)
         with (
             contextlib.closing(self._gathered(files_of(position), schema, resume)) as gathered,

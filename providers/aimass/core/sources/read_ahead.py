@@ -69,6 +69,15 @@ class ReadAhead(io.RawIOBase):
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return the next `size` bytes, fewer only at the file's end."""
+        return b"".join(self._pieces(size))
+
+    def read_buffer(self, size: int | None = -1, /) -> bytes | memoryview:
+        """Return the next `size` bytes, uncopied where they came together: what Arrow calls where there is such."""
+        pieces = self._pieces(size)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _pieces(self, size: int | None) -> list[memoryview]:
+        """Return the next `size` bytes as they came."""
         wanted = self._size - self._at
         if size is not None and 0 <= size < wanted:
             wanted = size
@@ -82,7 +91,7 @@ class ReadAhead(io.RawIOBase):
             self._at += len(piece)
             wanted -= len(piece)
         self._is_sequential = True
-        return b"".join(pieces)
+        return pieces
 
     def readall(self) -> bytes:
         """Return the rest."""

@@ -5,10 +5,7 @@ Both are given the same statements, which ask for values that are the same in My
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import importlib.util
-import os
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
@@ -16,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 import pyarrow as pa
 
 from aimass.core.errors import CorruptDataError, MissingDependencyError
+from aimass.core.heap import share_heaps
 from aimass.core.sources.mysql.connection import MySqlConnection
 from aimass.core.sources.mysql.readers import Threads
 from aimass.core.sources.mysql.sessions import SESSION, check, server_error, session, translated_errors
@@ -26,9 +24,7 @@ if TYPE_CHECKING:
 
 EngineName = Literal["auto", "connectorx", "connector"]
 
-HEAPS = 4
 ROWS_PER_TABLE, BYTES_PER_TABLE = 65_536, 16 << 20
-_M_ARENA_MAX = -8  # of malloc.h
 
 
 class Engine(Protocol):
@@ -60,7 +56,7 @@ class ConnectorxEngine:
     def __init__(self, connection: MySqlConnection) -> None:
         self._connection = connection
         self._threads = Threads()
-        _share_heaps()
+        share_heaps()
 
     def fetch(self, statement: str) -> pa.Table:
         """Return all rows.
@@ -139,18 +135,6 @@ class ConnectorEngine:
 def connectorx_is_installed() -> bool:
     """Return whether connectorx can be imported."""
     return importlib.util.find_spec("connectorx") is not None
-
-
-def _share_heaps() -> None:
-    """Let all threads of the process share a few heaps of glibc's, unless the environment says how many.
-
-    Each connection of connectorx takes 8 MiB in a thread of its own, and each heap, of which glibc makes eight per
-    core, keeps as much: with 256 of them, 3 M rows of 10 columns needed 500 MB instead of 240.
-    """
-    if "MALLOC_ARENA_MAX" not in os.environ:
-        # Other C libraries have no such option.
-        with contextlib.suppress(AttributeError):
-            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, HEAPS)
 
 
 def make_engine(name: EngineName, connection: MySqlConnection) -> Engine:
