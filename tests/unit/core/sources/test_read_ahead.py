@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import threading
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,8 +26,9 @@ class Served:
         return self.data[start:stop]
 
 
+READS = st.tuples(st.sampled_from(["read", "read_buffer"]), st.integers(-1, 700))
 STEPS = st.lists(
-    st.one_of(st.tuples(st.just("read"), st.integers(-1, 700)), st.tuples(st.just("seek"), st.integers(0, len(DATA)))),
+    st.one_of(READS, st.tuples(st.just("seek"), st.integers(0, len(DATA)))),
     max_size=30,
 )
 
@@ -35,8 +38,21 @@ STEPS = st.lists(
 def test_it_reads_what_a_file_in_memory_reads(steps: list[tuple[str, int]], range_bytes: int) -> None:
     with ReadAhead(Served(), len(DATA), range_bytes=range_bytes, ranges=3) as far, io.BytesIO(DATA) as near:
         for step, value in steps:
-            assert getattr(far, step)(value) == getattr(near, step)(value)
+            assert getattr(far, step)(value) == getattr(near, step.removesuffix("_buffer"))(value)
             assert far.tell() == near.tell()
+
+
+def test_arrow_reads_a_file_and_its_end() -> None:
+    table = pa.table({"number": range(50_000), "text": [f"text {number}" for number in range(50_000)]})
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, row_group_size=7_000)
+    data = sink.getvalue().to_pybytes()
+    with ReadAhead(Served(data), len(data), range_bytes=10_000, ranges=3) as far:
+        assert pq.read_table(far).equals(table)
+        far.seek(0)
+        whole = far.read_buffer(5_000)
+    assert isinstance(whole, memoryview)
+    assert whole == data[:5_000]
 
 
 def test_it_asks_ahead_only_while_reading_goes_on() -> None:
