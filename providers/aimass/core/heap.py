@@ -11,7 +11,7 @@ import os
 
 # The numbers of options in malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
-HEAPS = 4
+HEAPS = 2
 BLOCK_BYTES = 16 << 20
 FREE_BYTES = 64 << 20
 
@@ -20,7 +20,7 @@ def share_heaps() -> None:
     """Let all threads of the process share a few heaps.
 
     Each connection of connectorx takes 8 MiB in a thread of its own, and each heap, of which glibc makes eight per
-    core, keeps as much: with 256 of them, 3 M rows of 10 columns needed 500 MB instead of 240.
+    core, keeps as much: with 256 of them, 3 M rows of 10 columns needed 500 MB instead of 260.
     """
     _set("MALLOC_ARENA_MAX", _M_ARENA_MAX, HEAPS)
 

@@ -28,7 +28,7 @@ def libc(monkeypatch: pytest.MonkeyPatch) -> Libc:
 def test_heaps_are_few_and_keep_blocks(libc: Libc) -> None:
     share_heaps()
     keep_blocks()
-    assert libc.set == {-8: 4, -3: 16 << 20, -1: 64 << 20}
+    assert libc.set == {-8: 2, -3: 16 << 20, -1: 64 << 20}
 
 
 def test_what_a_user_sets_stands(libc: Libc, monkeypatch: pytest.MonkeyPatch) -> None:
