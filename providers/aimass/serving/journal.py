@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from aimass.serving.context import PredictionRecord
+from aimass.serving.machine import runs_on
 from aimass.serving.requests import Recent, RequestFrame, VersionFrame, kinds_of, request_frame
 
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ class WorkerJournal:
         number = self._numbers.get(key)
         if number is None:
             number = len(self._numbers)
-            if not file.append(VersionFrame(number, *key, loaded.project, kinds_of(loaded.columns))):
+            if not file.append(VersionFrame(number, *key, loaded.project, kinds_of(loaded.columns), runs_on())):
                 return None
             self._numbers[key] = number
         return number

@@ -20,6 +20,7 @@ from aimass.core.release.base import ModelRegistry
 from aimass.serving.cache import Cache
 from aimass.serving.config import ServeConfig
 from aimass.serving.loaded import LoadedModel
+from aimass.serving.machine import runs_on
 from aimass.serving.registry import deps_of
 from aimass.serving.shadow import block_of
 from aimass.serving.watcher import Watcher
@@ -48,6 +49,8 @@ class Replayed:
         Greatest difference of the probabilities; NaN where one of them is none.
     threads : int
         Threads of one run, then and now.
+    before, now : str
+        What it ran on: ONNX Runtime and class of CPU; `before` is empty where the log does not tell.
     """
 
     model: str
@@ -58,6 +61,8 @@ class Replayed:
     differing_labels: int
     max_abs_diff: float
     threads: int
+    before: str
+    now: str
 
     @property
     def is_equal(self) -> bool:
@@ -94,7 +99,7 @@ def replay(config: ServeConfig, registry: ModelRegistry, request_id: str, *, mod
             project=project,
             threads=int(frame[layout.THREADS][0]),
         )
-        return _compare(loaded, frame)
+        return _compare(loaded, frame, str(facts.get("runs_on", "")))
 
 
 def told(found: Replayed) -> str:
@@ -104,12 +109,18 @@ def told(found: Replayed) -> str:
         return f"{what}: the answer has the same bits."
     differ = f"{what}: {found.differing_rows} rows differ, by at most {found.max_abs_diff:.3g}"
     if found.is_close:
-        return (
-            f"{differ}, within {TOLERANCE:g}, which another CPU or ONNX Runtime, or more than one thread "
-            f"(there: {found.threads}), explains."
-        )
+        return f"{differ}, within {TOLERANCE:g}, {_explained(found)}."
     labels = f", and {found.differing_labels} labels" if found.differing_labels else ""
     return f"{differ}{labels}: this is NOT the answer that was sent. Another machine's is within {TOLERANCE:g}."
+
+
+def _explained(found: Replayed) -> str:
+    """Return why an answer may be close to another one, and not have its bits."""
+    if found.before != found.now:
+        return f"as on another machine (there: {found.before or 'unknown'}; here: {found.now})"
+    if found.threads > 1:
+        return f"as by more than one thread (there: {found.threads}), which share the work differently each time"
+    return f"though both ran on {found.now} in one thread: rows that came with others may be summed in another order"
 
 
 def _find(deps: Deps, request_id: str, model: str | None) -> tuple[str, str, dict[str, Any], pl.DataFrame]:
@@ -136,12 +147,12 @@ def _find(deps: Deps, request_id: str, model: str | None) -> tuple[str, str, dic
     )
 
 
-def _compare(loaded: LoadedModel, frame: pl.DataFrame) -> Replayed:
+def _compare(loaded: LoadedModel, frame: pl.DataFrame, before: str) -> Replayed:
     columns = {column.name: _cells(frame[column.name]) for column in loaded.columns}
     probability, label = loaded.run(block_of(columns, loaded.encoder, frame.height))
-    before = frame[layout.PROBABILITY].to_numpy()
+    logged = frame[layout.PROBABILITY].to_numpy()
     flipped = label != frame[layout.LABEL].to_numpy()
-    differs = (probability.view(np.uint32) != before.view(np.uint32)) | flipped
+    differs = (probability.view(np.uint32) != logged.view(np.uint32)) | flipped
     return Replayed(
         model=loaded.name,
         version=loaded.version,
@@ -149,8 +160,10 @@ def _compare(loaded: LoadedModel, frame: pl.DataFrame) -> Replayed:
         rows=frame.height,
         differing_rows=int(differs.sum()),
         differing_labels=int(flipped.sum()),
-        max_abs_diff=float(np.max(np.abs(probability - before))),
+        max_abs_diff=float(np.max(np.abs(probability - logged))),
         threads=int(frame[layout.THREADS][0]),
+        before=before,
+        now=runs_on(),
     )
 
 

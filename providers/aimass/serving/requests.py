@@ -33,6 +33,8 @@ class VersionFrame(msgspec.Struct, frozen=True, array_like=True, tag=1):
     digest: str
     project: str
     columns: Kinds
+    runs_on: str = ""
+    """The machine that answers; empty in journals of earlier versions of this program."""
 
 
 class RequestFrame(msgspec.Struct, frozen=True, array_like=True, tag=2):

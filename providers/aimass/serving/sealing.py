@@ -141,6 +141,7 @@ class _Sealing:
             "model": version.model,
             "version": version.version,
             "digest": version.digest,
+            "runs_on": version.runs_on,
             "sampled": self._sampled,
             "dropped": dropped,
         }

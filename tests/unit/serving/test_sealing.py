@@ -14,6 +14,7 @@ from aimass.core.testing.failpoints import FailAt, RecordingFailpoints
 from aimass.serving.context import PredictionRecord, Resolved
 from aimass.serving.journal import JournalFile, LabelFrame, WorkerJournal
 from aimass.serving.loaded import LoadedModel
+from aimass.serving.machine import runs_on
 from aimass.serving.requests import Recent
 from aimass.serving.sealing import seal_all
 from tests.unit.serving.loaded_models import tiny
@@ -70,6 +71,7 @@ def test_a_journal_becomes_a_segment_for_each_version_as_the_monitor_reads_them(
         ("2", 6, 0.5),
     ]
     assert found[0].facts.digest == ONE.digest
+    assert found[0].facts.runs_on == runs_on()
     frame = scan_predictions(found[:1], deps, START, START + timedelta(hours=1)).collect()
     assert frame.columns == [*PREDICTION_COLUMNS, "origin", "distance", "stops"]
     assert frame.select("origin", "distance", "stops").rows()[:2] == [("JFK", 0.25, 1), (None, None, None)]

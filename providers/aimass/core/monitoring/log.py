@@ -75,6 +75,7 @@ class SegmentFacts(BaseModel):
     model: str = Field(description="Name of the registered model.")
     version: str = Field(default="", description="The version that answered; empty for labels.")
     digest: str = Field(default="", description="sha256 of its model.onnx; empty for labels.")
+    runs_on: str = Field(default="", description="ONNX Runtime and class of CPU that answered; empty where unknown.")
     start: datetime = Field(description="When its first row was written (UTC).")
     end: datetime = Field(description="When its last row was written (UTC).")
     rows: int = Field(description="Its rows.")
