@@ -7,13 +7,17 @@ pages. What is on the screen is looked at by axe-core, and kept as pictures in r
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 from playwright.sync_api import Page, expect
 
+from aimass.core.monitoring.log import PREDICTIONS, REQUEST_ID
 from demo.home import USER
 from demo.newcomer import Newcomer
 from demo.services import STORY, Services
@@ -25,6 +29,7 @@ from tests.services.browser import Pages, axe, sideways_px
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
 STORY_TIMEOUT_S = 2400.0
+REPLAY_TIMEOUT_S = 120.0
 END = "rests until you unpause it"
 # Every second flight of April to June.
 FLIGHTS = 40_000
@@ -65,6 +70,17 @@ def test_three_months_of_flights_are_asked_about(told: Demo) -> None:
     assert answers.keys() == {"1", "2"}
     assert sum(answers.values()) > FLIGHTS
     assert ended.endswith(" 0 failed")
+
+
+def test_a_logged_answer_has_the_same_bits_again(told: Demo) -> None:
+    segment = min(told.home.store.glob(f"*/{PREDICTIONS}/{MODEL}/*/part-*.parquet"))
+    request = pl.read_parquet(segment, columns=[REQUEST_ID], n_rows=1).item()
+    command = [sys.executable, "-m", "airflow", "aimass", "replay", request, "--model", MODEL]
+    done = subprocess.run(
+        command, env=told.home.environment(), capture_output=True, text=True, timeout=REPLAY_TIMEOUT_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the answer has the same bits" in done.stdout
 
 
 @pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("zh", "zh-CN")])
