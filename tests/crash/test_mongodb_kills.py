@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,12 +84,10 @@ def proven(
 ) -> None:
     """Have reads of the collection that `make` makes killed, and print where."""
     points, seed = request.config.getoption("read_points"), request.config.getoption("--crash-seed")
-    with mongodb_server(folder) as server:
-        live = make(server, seed)
+    with mongodb_server(folder) as server, closing(make(server, seed)) as live:
         disturb = live.restart if server.is_own else None
         histogram = prove(live, points=points, seed=seed, folder=folder / "reads", disturb=disturb)
         rows = live.truth().height
-        live.close()
     with capsys.disabled():
         print(f"\n{histogram.total()} kills, seed {seed}; {rows:,} documents, none lost, none doubled")
         print(histogram.text())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -158,11 +158,9 @@ def files(folder: Path, _: int) -> Iterator[LiveSource]:
 @contextmanager
 def documents(folder: Path, seed: int) -> Iterator[LiveSource]:
     """Yield a collection of a server that stays up."""
-    with mongodb_server(folder) as server:
-        live = LiveCollection(server, seed)
+    with mongodb_server(folder) as server, closing(LiveCollection(server, seed)) as live:
         live.connections = {"aimass_mongodb": server.connection()}
         yield live
-        live.close()
 
 
 @pytest.mark.timeout(0)

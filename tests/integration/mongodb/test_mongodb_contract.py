@@ -313,9 +313,10 @@ def test_a_collection_is_cut_by_its_ids(table: Table, kind: str) -> None:
     assert min(sizes) > 30, "a sample of 200 ids cuts 400 documents into about equal pieces"
 
 
-def test_documents_that_came_late_are_in_one_piece(table: Table) -> None:
+@pytest.mark.parametrize("batch_documents", [7, 1])
+def test_documents_that_came_late_are_in_one_piece(table: Table, batch_documents: int) -> None:
     table.insert(*({"_id": ObjectId(), "n": n} for n in range(20)))
-    source = table.source(cursor="_id", batch_documents=7)
+    source = table.source(cursor="_id", batch_documents=batch_documents)
     first = kept(source.position())
     late = [id_at(datetime.now(UTC) - timedelta(seconds=30)) for _ in range(3)]
     table.insert(*({"_id": each, "n": -1} for each in late), *({"_id": ObjectId(), "n": n} for n in range(40)))
@@ -327,6 +328,9 @@ def test_documents_that_came_late_are_in_one_piece(table: Table) -> None:
     # What has come since is in no piece.
     table.insert({"_id": ObjectId(), "n": 99}, {"_id": id_at(datetime.now(UTC) - timedelta(seconds=20)), "n": 99})
     assert sum(row_counts(source, piece).total() for piece in pieces) == 43
+    # What is gone again is not waited for.
+    table.collection.delete_many({"_id": {"$in": late}})
+    assert sum(row_counts(source, piece).total() for piece in pieces) == 40
 
 
 @pytest.mark.parametrize("cursor", ["_id", None])

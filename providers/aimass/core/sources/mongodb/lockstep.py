@@ -74,7 +74,7 @@ class Lockstep:
     data : bytes
         Whole BSON documents.
     starts : numpy.ndarray
-        Where each begins, shape (n,), ascending.
+        Where each begins, shape (n,), ascending; none is possible.
     plan : Plan
         What they become.
 
@@ -92,7 +92,7 @@ class Lockstep:
         self._bytes = np.frombuffer(padded, dtype=np.uint8)
         self._n = len(starts)
         self._found = [_Found() for _ in plan.columns]
-        ends = np.append(starts[1:], len(data)) - 1
+        ends = np.append(starts, len(data))[1:] - 1
         self.is_odd = self._view("<i4")[starts] != ends + 1 - starts
         with np.errstate(over="ignore", invalid="ignore"):
             self._walk(plan.root, np.arange(self._n), starts + 4, ends)

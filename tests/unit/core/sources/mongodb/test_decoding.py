@@ -122,6 +122,15 @@ def test_any_documents_are_rows_or_rejects(documents: list[dict[str, Any]]) -> N
     assert rows.schema == plan.schema
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.lists(DOCUMENTS, min_size=1, max_size=4), st.sampled_from(["reject", "collect", "ignore"]))
+def test_no_documents_are_no_rows(documents: list[dict[str, Any]], extra: str) -> None:
+    """All of an answer may have come after the position was taken, or have been deleted since."""
+    plan = _plan(documents, extra)
+    rows, rejects = BatchDecoder(plan, plan.schema).decode(_raw(documents).where([False] * len(documents)))
+    assert (rows.num_rows, rows.schema, rejects) == (0, plan.schema, None)
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.lists(DOCUMENTS, min_size=1, max_size=4), st.data())
 def test_broken_bytes_end_in_rejects_and_not_in_nonsense(documents: list[dict[str, Any]], data: st.DataObject) -> None:
