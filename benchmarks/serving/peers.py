@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -22,9 +21,9 @@ from aimass.serving.loaded import read_columns
 from benchmarks.serving.load import write_requests
 from benchmarks.serving.model import NAME, Released, default_folder
 from benchmarks.serving.servers import Server, free_port, running
+from tests.packaging.wheel import find_uv
 
 SERVICES = Path(__file__).parent / "services"
-BOOTSTRAP = Path(__file__).parents[2] / "scripts" / "bootstrap.py"
 DATATYPES = {"O": "BYTES", "f": "FP64", "i": "INT64", "b": "BOOL"}
 
 
@@ -111,8 +110,7 @@ def environment(peer: Peer) -> Path:
     """Return the folder of the peer's environment; it is made where it is not there yet."""
     home = default_folder() / "peers" / peer.packages[0].replace("==", "-")
     if not (home / "made").exists():
-        found = subprocess.run([sys.executable, BOOTSTRAP, "uv"], check=True, capture_output=True, text=True)
-        uv = found.stdout.strip()
+        uv = find_uv()
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", "3.11", str(home)], check=True)
         command = [uv, "pip", "install", "--quiet", "--python", str(home / "bin" / "python"), *peer.packages]
         subprocess.run(command, check=True)

@@ -147,7 +147,7 @@ def _is_compressible(column: pq.ColumnChunkMetaData) -> bool:
 
 
 def _encodings(group: pa.Table) -> dict[str, Any]:
-    """Return how the columns of a part are written, as its first group has them.
+    """Return how the columns of a part are encoded, as its first group has them.
 
     By dictionary where the values are few; otherwise whole numbers and moments as packed differences, which are
     written, compressed and read in less time and bytes than plain ones, and all other values plainly.

@@ -85,21 +85,21 @@ def replay(config: ServeConfig, registry: ModelRegistry, request_id: str, *, mod
     """
     deps = deps_of(config)
     project, name, facts, frame = _find(deps, request_id, model)
-    digest = str(facts["digest"])
+    digest = facts.digest
     watcher = Watcher(registry)
     with tempfile.TemporaryDirectory(prefix="aimass-replay-") as folder:
         cache = Cache(Path(folder), "replay")
-        files = cache.obtain(digest, lambda to: watcher.fetch(name, facts["version"], digest, to))
+        files = cache.obtain(digest, lambda to: watcher.fetch(name, facts.version, digest, to))
         loaded = LoadedModel.load(
             files / "model.onnx",
             files / "graph.json",
             name=name,
-            version=facts["version"],
+            version=facts.version,
             digest=digest,
             project=project,
             threads=int(frame[layout.THREADS][0]),
         )
-        return _compare(loaded, frame, str(facts.get("runs_on", "")))
+        return _compare(loaded, frame, facts.runs_on)
 
 
 def told(found: Replayed) -> str:
@@ -123,7 +123,7 @@ def _explained(found: Replayed) -> str:
     return f"though both ran on {found.now} in one thread: rows that came with others may be summed in another order"
 
 
-def _find(deps: Deps, request_id: str, model: str | None) -> tuple[str, str, dict[str, Any], pl.DataFrame]:
+def _find(deps: Deps, request_id: str, model: str | None) -> tuple[str, str, layout.SegmentFacts, pl.DataFrame]:
     """Return project, model, what the segment's manifest says, and the rows of the request; newest segments first."""
     import polars as pl
 
@@ -140,7 +140,7 @@ def _find(deps: Deps, request_id: str, model: str | None) -> tuple[str, str, dic
                 rows = open_dataset(f"{folder}/{segment}", deps).scan().filter(pl.col(layout.REQUEST_ID) == request_id)
                 frame = collect(rows.sort(layout.ROW))
                 if frame.height:
-                    return project, name, manifest.result, frame
+                    return project, name, layout.SegmentFacts.model_validate(manifest.result), frame
     raise NotFoundError(
         f"No request {request_id!r} is in the prediction log of {deps.store.root}",
         hint="A request gets there within log_flush_s, and only if it is in the sample that log_sample takes",

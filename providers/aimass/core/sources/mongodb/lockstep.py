@@ -74,7 +74,7 @@ class Lockstep:
     data : bytes
         Whole BSON documents.
     starts : numpy.ndarray
-        Where each begins, shape (n,), ascending; none is possible.
+        Where each begins, shape (n,), ascending; n may be 0.
     plan : Plan
         What they become.
 
